@@ -1,0 +1,139 @@
+"""Expected failures of the accounts app."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from facefusion_site.common.errors import DomainError
+
+
+class UserNotFoundError(DomainError):
+    """No active user has this id or reference."""
+
+    code = "user_not_found"
+    http_status = 404
+    title = _("There is no such user")
+    next_step = _("Check the user_ref; upper and lower case differ.")
+
+
+class UserExistsError(DomainError):
+    """The user name or the user_ref is taken."""
+
+    code = "user_exists"
+    http_status = 409
+    title = _("This user exists already")
+    next_step = _("Use the existing user, or choose another user_ref or user name.")
+
+
+class UserRefInvalidError(DomainError):
+    """The user_ref has a character it may not have, or a wrong length."""
+
+    code = "user_ref_invalid"
+    title = _("The user_ref is not valid")
+    next_step = _("Use 1 to 64 letters, digits, and . _ : @ - with a letter or digit first.")
+
+
+class PasswordRefusedError(DomainError):
+    """The password validators refused it; ``errors`` says why."""
+
+    code = "password_refused"
+    title = _("The password is too easy to guess")
+    next_step = _("Choose a longer password that is neither common nor like the user name.")
+
+
+class RoleRequiredError(DomainError):
+    """The user's role does not include what was asked."""
+
+    code = "role_required"
+    http_status = 403
+    title = _("Your role does not allow this")
+    next_step = _("Ask an administrator to change your role.")
+
+
+class ScopeMissingError(DomainError):
+    """The API key was issued without the scope."""
+
+    code = "scope_missing"
+    http_status = 403
+    title = _("The API key lacks a scope")
+    next_step = _("Issue a key that has the scope named in “required_scope”.")
+
+
+class KeyCannotManageKeysError(DomainError):
+    """API keys are managed by people: a leaked key must not be able to make itself permanent."""
+
+    code = "key_cannot_manage_keys"
+    http_status = 403
+    title = _("An API key may not manage API keys")
+    next_step = _("Sign in with user name and password, or with an access token.")
+
+
+class ApiKeyRequestInvalidError(DomainError):
+    """A key cannot be issued as asked: no scopes, unknown ones, or an expiry in the past."""
+
+    code = "api_key_request_invalid"
+    title = _("An API key cannot be issued like this")
+    next_step = _("Name at least one scope your role has, and an expiry in the future.")
+
+
+class ApiKeyNotFoundError(DomainError):
+    """The user has no such key."""
+
+    code = "api_key_not_found"
+    http_status = 404
+    title = _("There is no such API key")
+    next_step = _("List your keys and use an id from that list.")
+
+
+class ApiKeyInvalidError(DomainError):
+    """Malformed, mistyped or unknown key."""
+
+    code = "api_key_invalid"
+    http_status = 401
+    title = _("The API key is not valid")
+    next_step = _("Check that the whole key was copied, or issue a new one.")
+
+
+class ApiKeyExpiredError(DomainError):
+    """The key's time is over."""
+
+    code = "api_key_expired"
+    http_status = 401
+    title = _("The API key has expired")
+    next_step = _("Issue a new key.")
+
+
+class ApiKeyRevokedError(DomainError):
+    """The key was withdrawn."""
+
+    code = "api_key_revoked"
+    http_status = 401
+    title = _("The API key was revoked")
+    next_step = _("Issue a new key.")
+
+
+class UserInactiveError(DomainError):
+    """The account is switched off."""
+
+    code = "user_inactive"
+    http_status = 401
+    title = _("This account is switched off")
+    next_step = _("Ask an administrator to activate the account.")
+
+
+class SignInFailedError(DomainError):
+    """Wrong user name or password; which of both is not said."""
+
+    code = "sign_in_failed"
+    http_status = 401
+    title = _("The sign-in failed")
+    next_step = _("Check the user name and the password.")
+
+
+class TokenInvalidError(DomainError):
+    """An access or refresh token is wrong, expired or of the wrong kind."""
+
+    code = "token_invalid"
+    http_status = 401
+    title = _("The token is not valid or has expired")
+    next_step = _("Refresh the access token, or sign in again.")

@@ -1,0 +1,130 @@
+"""Users and their API keys."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Role
+
+
+def generate_user_ref() -> str:
+    """A fresh public id: ``usr_`` and 22 URL-safe characters (128 random bits)."""
+    return f"usr_{secrets.token_urlsafe(16)}"
+
+
+class UserManager(DjangoUserManager["User"]):
+    """Creates users whose staff flags follow from their role."""
+
+    def create_user(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> User:
+        """Create and save a user; ``role`` among the extra fields decides the flags."""
+        role = Role(extra_fields.setdefault("role", Role.USER))
+        extra_fields["is_staff"] = role in STAFF_ROLES
+        extra_fields["is_superuser"] = role == Role.ADMIN
+        return self._create_user(username, email, password, **extra_fields)
+
+    def create_superuser(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> User:
+        """Create and save an administrator, for ``manage.py createsuperuser``."""
+        return self.create_user(username, email, password, **extra_fields | {"role": Role.ADMIN})
+
+
+class User(AbstractUser):
+    """A person or integration that can sign in.
+
+    ``user_ref`` is the id the outside world uses. The staff flags of Django repeat the role, and
+    a constraint keeps them from drifting apart.
+    """
+
+    user_ref = models.CharField(
+        _("user reference"),
+        max_length=64,
+        unique=True,
+        default=generate_user_ref,
+        validators=[RegexValidator(rf"^{USER_REF_PATTERN}\Z")],
+        help_text=_("The public id that integrators use. Upper and lower case differ."),
+    )
+    role = models.CharField(_("role"), max_length=16, choices=Role.choices, default=Role.USER)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.CheckConstraint(
+                name="accounts_user_ref_format",
+                condition=models.Q(user_ref__regex=f"^{USER_REF_PATTERN}$"),
+            ),
+            models.CheckConstraint(
+                name="accounts_user_flags_follow_role",
+                condition=models.Q(role=Role.USER, is_staff=False, is_superuser=False)
+                | models.Q(role=Role.OPERATOR, is_staff=True, is_superuser=False)
+                | models.Q(role=Role.ADMIN, is_staff=True, is_superuser=True),
+            ),
+        ]
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Operators may look at every row of the console; the rest is Django's business."""
+        if self.is_active and self.role == Role.OPERATOR and ".view_" in perm:
+            return True
+        return super().has_perm(perm, obj)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Operators see every part of the console."""
+        if self.is_active and self.role == Role.OPERATOR:
+            return True
+        return super().has_module_perms(app_label)
+
+
+class ApiKey(models.Model):
+    """A credential for programs. Only a keyed hash is stored; the key itself is shown once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    name = models.CharField(_("name"), max_length=100)
+    key_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)
+    last4 = models.CharField(_("last four characters"), max_length=4, editable=False)
+    scopes = ArrayField(models.CharField(max_length=32), verbose_name=_("scopes"))
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        indexes = [models.Index(name="accounts_key_by_user", fields=["user", "-created_at"])]
+        constraints = [
+            models.CheckConstraint(
+                name="accounts_key_has_scope", condition=models.Q(scopes__len__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} (…{self.last4})"

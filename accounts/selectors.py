@@ -1,0 +1,56 @@
+"""Read queries on users and keys."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
+from accounts.models import ApiKey, User
+
+
+def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
+    """Primary keys of the active users among ``refs``; unknown ones are absent. One query."""
+    rows = User.objects.filter(user_ref__in=set(refs), is_active=True)
+    return dict(rows.values_list("user_ref", "pk"))
+
+
+def user_refs(*, ids: Collection[int]) -> dict[int, str]:
+    """Public references of users, active or not. One query."""
+    return dict(User.objects.filter(pk__in=set(ids)).values_list("pk", "user_ref"))
+
+
+def user_by_ref(*, user_ref: str) -> User:
+    """The user with this public reference, active or not.
+
+    Raises:
+        UserNotFoundError: there is none.
+    """
+    user = User.objects.filter(user_ref=user_ref).first()
+    if user is None:
+        raise UserNotFoundError(_("No user has this user_ref."), param="user_ref")
+    return user
+
+
+def api_keys(*, user_id: int) -> list[ApiKey]:
+    """The user's keys, newest first, revoked ones included."""
+    return list(ApiKey.objects.filter(user_id=user_id).order_by("-created_at", "pk"))
+
+
+def api_key(*, key_id: uuid.UUID, user_id: int) -> ApiKey:
+    """One key of the user.
+
+    Raises:
+        ApiKeyNotFoundError: the user has no such key.
+    """
+    key = ApiKey.objects.filter(pk=key_id, user_id=user_id).first()
+    if key is None:
+        raise ApiKeyNotFoundError(_("You have no API key with this id."))
+    return key
+
+
+def api_key_by_hash(*, key_hash: str) -> ApiKey | None:
+    """The key with this hash and its user in one query; None when there is none."""
+    return ApiKey.objects.select_related("user").filter(key_hash=key_hash).first()

@@ -1,0 +1,60 @@
+"""Values that cross the border of the accounts app."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+USER_REF_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}"
+
+
+class Role(models.TextChoices):
+    """What a user is on the platform."""
+
+    USER = "USER", _("User")
+    OPERATOR = "OPERATOR", _("Operator")
+    ADMIN = "ADMIN", _("Administrator")
+
+
+class Scope(models.TextChoices):
+    """What a request may do. Sessions and access tokens carry all scopes of the user's role."""
+
+    MEDIA_WRITE = "media:write", _("Upload pictures")
+    MEDIA_READ = "media:read", _("See uploaded pictures")
+    JOBS_WRITE = "jobs:write", _("Price and run swaps")
+    JOBS_READ = "jobs:read", _("See swaps and download results")
+    LEDGER_READ = "ledger:read", _("See balance and statement")
+    RECHARGES_WRITE = "recharges:write", _("Credit tokens to users")
+    RECHARGES_READ = "recharges:read", _("See recharges")
+    USERS_WRITE = "users:write", _("Create users")
+    USERS_READ = "users:read", _("See users")
+
+
+STAFF_ROLES: Final = frozenset({Role.OPERATOR, Role.ADMIN})
+STAFF_SCOPES: Final = frozenset(
+    {Scope.RECHARGES_WRITE, Scope.RECHARGES_READ, Scope.USERS_WRITE, Scope.USERS_READ}
+)
+ROLE_SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
+    {
+        Role.USER: frozenset(Scope) - STAFF_SCOPES,
+        Role.OPERATOR: frozenset(Scope),
+        Role.ADMIN: frozenset(Scope),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new API key. ``key`` is the only copy of the secret: show it once, never log it."""
+
+    key: str
+    id: uuid.UUID
+
+    def __repr__(self) -> str:
+        return f"IssuedKey(id={self.id})"
