@@ -1,0 +1,134 @@
+"""Command line of the embedded servers; see ``--help``."""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from facefusion_site.embedded.errors import EmbeddedError
+from facefusion_site.embedded.servers import Servers, project_servers
+
+_SIGNAL_EXIT_BASE = 128
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m facefusion_site.embedded", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start both servers and leave them running")
+    commands.add_parser("down", help="stop both servers")
+    commands.add_parser("status", help="show what runs and its addresses; exit code 3 if down")
+    commands.add_parser("throwaway", help="fresh servers that vanish when standard input closes")
+    run = commands.add_parser("run", help="run a command with the servers' addresses set")
+    run.add_argument("argv", nargs="+", metavar="COMMAND")
+    options = parser.parse_args(arguments)
+    try:
+        match options.command:
+            case "up":
+                return _up()
+            case "down":
+                return _down()
+            case "status":
+                return _status()
+            case "throwaway":
+                return _throwaway()
+            case _:
+                return _run(options.argv)
+    except EmbeddedError as error:
+        _say(f"error: {error}")
+        return 1
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _up() -> int:
+    servers = project_servers()
+    servers.up()
+    status = servers.status()
+    _say(f"PostgreSQL (process {status.postgres_pid}) and Valkey (process {status.valkey_pid}) run")
+    return 0
+
+
+def _down() -> int:
+    was_up = project_servers().down()
+    _say("PostgreSQL and Valkey are stopped" if was_up else "Nothing was running")
+    return 0
+
+
+def _status() -> int:
+    status = project_servers().status()
+    for name, pid in (("PostgreSQL", status.postgres_pid), ("Valkey", status.valkey_pid)):
+        _say(f"{name}: {f'process {pid}' if pid else 'down'}")
+    if status.postgres_pid is None or status.valkey_pid is None:
+        return 3
+    if status.addresses:
+        for name, value in status.addresses.environ().items():
+            sys.stdout.write(f"{name}={value}\n")
+    return 0
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Run a command between ``up`` and ``down``; pass its signals in and its exit code out."""
+    servers = project_servers()
+    addresses = servers.up(is_pinned=False)
+    with _user_of(servers):
+        try:
+            child = subprocess.Popen(argv, env={**os.environ, **addresses.environ()})
+        except OSError as error:
+            raise EmbeddedError(f"Cannot execute {argv[0]}: {error.strerror}") from error
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: child.send_signal(received))
+        # The terminal sends Ctrl-C to the child as well; it decides when to end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = child.wait()
+    return code if code >= 0 else _SIGNAL_EXIT_BASE - code
+
+
+@contextmanager
+def _user_of(servers: Servers) -> Iterator[None]:
+    """Stop the servers at the end, unless another ``run`` uses them or ``up`` asked them to stay."""
+    with (servers.home / "users").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not servers.is_pinned():
+                    servers.down()
+
+
+def _throwaway() -> int:
+    """Serve one test run: print the addresses as JSON, wait for the end of input, remove all.
+
+    The end of input comes also when the test run is killed, so nothing is left behind.
+    """
+    # A terminal's Ctrl-C is for the tests; their end closes our input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    root = Path(tempfile.mkdtemp(prefix="facefusion-"))
+    # The servers' user must be able to pass through; names inside stay hidden.
+    root.chmod(0o711)
+    servers = Servers(home=root / "servers", is_durable=False)
+    try:
+        environ = {**servers.up().environ(), "MEDIA_ROOT": str(root / "media")}
+        sys.stdout.write(json.dumps(environ) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    finally:
+        servers.down()
+        shutil.rmtree(root, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

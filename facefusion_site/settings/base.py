@@ -1,0 +1,265 @@
+"""Settings shared by every environment. Secrets and server addresses live in dev, test and prod."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import django_stubs_ext
+import environ
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+from facefusion_site.settings.logging import configure_structlog
+
+# Lets ``ModelAdmin[User]`` be written; without it the generic classes of Django fail at run time.
+django_stubs_ext.monkeypatch()
+configure_structlog()
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+env = environ.Env()
+
+# --- Applications ---------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "accounts",
+    "tokens",
+    "inference",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_structlog",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "facefusion_site.middleware.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+]
+ROOT_URLCONF = "facefusion_site.urls"
+WSGI_APPLICATION = "facefusion_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# A use case opens its own transaction; one around every request would hold locks while rendering.
+ATOMIC_REQUESTS = False
+
+# --- People ---------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- Languages and time ---------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Files ----------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".data" / "media")))
+MODELS_DIR = Path(env.str("MODELS_DIR", default=str(BASE_DIR / ".data" / "models")))
+FILE_UPLOAD_PERMISSIONS = 0o640
+# A bulk recharge of RECHARGE_LINES_MAX lines is about one megabyte of JSON.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# --- Web security shared by every environment -------------------------------------------------------
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+
+# --- REST API -------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    # API keys come first: their scheme is named in the WWW-Authenticate header of a 401.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.auth.ApiKeyAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "facefusion_site.common.drf.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "UPDATE_LAST_LOGIN": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Face swap API",
+    "DESCRIPTION": "Managed face swapping, paid for in tokens.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True},
+}
+
+# --- Background work ------------------------------------------------------------------------------
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"inference.run_swap_job": {"queue": "swaps"}}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# A task is confirmed when it ended: a killed worker's message is delivered again, to a task that
+# claims its row first and so may run twice.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Longer than the longest job, or Redis hands out a job that is still running.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": env.int("CELERY_VISIBILITY_TIMEOUT_S", default=4 * 60 * 60),
+    "socket_connect_timeout": 5,
+    "retry_policy": {"timeout": 5.0},
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A request must not hang while the broker is away: the sweeper sends the job later.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 2,
+    "interval_start": 0.1,
+    "interval_step": 0.2,
+    "interval_max": 0.5,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(BASE_DIR / ".data" / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "requeue-stale-jobs": {
+        "task": "inference.requeue_stale_jobs",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
+    "expire-holds": {
+        "task": "tokens.expire_holds",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+}
+
+# --- Logs -----------------------------------------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+# RequestIdMiddleware has replaced anything that is not a well-formed id before this is read.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+
+# --- The product ----------------------------------------------------------------------------------
+TOKENS_PRICE_IMAGE = env.int("TOKENS_PRICE_IMAGE", default=1)
+TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
+RECHARGE_LINES_MAX = env.int("RECHARGE_LINES_MAX", default=10_000)
+RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
+QUOTE_TTL_S = env.int("QUOTE_TTL_S", default=15 * 60)
+JOB_LEASE_S = env.int("JOB_LEASE_S", default=60)
+JOB_ATTEMPTS_MAX = env.int("JOB_ATTEMPTS_MAX", default=3)
+HOLD_TTL_S = env.int("HOLD_TTL_S", default=6 * 60 * 60)
+UPLOAD_BYTES_MAX = env.int("UPLOAD_BYTES_MAX", default=20 * 1024 * 1024)
+IMAGE_PIXELS_MAX = env.int("IMAGE_PIXELS_MAX", default=40_000_000)
+IMAGE_SIDE_MAX_PX = env.int("IMAGE_SIDE_MAX_PX", default=12_000)
+MODEL_POLICY = env.str("MODEL_POLICY", default="commercial")
+ORT_PROVIDERS = env.list("ORT_PROVIDERS", default=["CPUExecutionProvider"])
+ORT_THREADS = env.int("ORT_THREADS", default=1)
+JOBS_RATE = env.str("JOBS_RATE", default="60/m")
+UPLOADS_RATE = env.str("UPLOADS_RATE", default="120/m")
+RECHARGES_RATE = env.str("RECHARGES_RATE", default="60/m")
+LOGIN_RATE = env.str("LOGIN_RATE", default="10/m")
+RATELIMIT_ENABLE = env.bool("RATELIMIT_ENABLE", default=True)
+RATELIMIT_USE_CACHE = "default"
+
+# --- Back office ----------------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": _("Face swap console"),
+    "SITE_HEADER": _("Face swap"),
+    "SITE_SUBHEADER": _("Operations console"),
+    "SITE_SYMBOL": "face_retouching_natural",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+    "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {
+            "50": "#ecfdf8",
+            "100": "#d0f8ec",
+            "200": "#a5efdb",
+            "300": "#6be0c5",
+            "400": "#33c8aa",
+            "500": "#12ad91",
+            "600": "#078b76",
+            "700": "#096f60",
+            "800": "#0c584e",
+            "900": "#0e4941",
+            "950": "#022b27",
+        }
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": True,
+        "navigation": [
+            {
+                "title": _("Operations"),
+                "items": [
+                    {
+                        "title": _("Overview"),
+                        "icon": "dashboard",
+                        "link": reverse_lazy("admin:index"),
+                    },
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,21 @@
+"""Settings of the test suite. The addresses come from the throw-away servers of the test plugin."""
+
+from facefusion_site.settings.base import *
+from facefusion_site.settings.connections import cache_url_beside, caches, databases
+from facefusion_site.settings.logging import logging_config
+
+SECRET_KEY = "only-for-tests-" + "x" * 50
+API_KEY_PEPPER = "only-for-tests-" + "y" * 50
+# Port 1 answers nobody: tools that only load the settings need no server.
+# Without a pool: a test's thread that ends with an open connection would keep it from the next test.
+DATABASES = databases(
+    url=env.str("DATABASE_URL", default="postgres://facefusion@127.0.0.1:1/facefusion"), pool_max=0
+)
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:1/0")
+CACHES = caches(url=cache_url_beside(REDIS_URL))
+CELERY_BROKER_URL = REDIS_URL
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".data" / "test-media")))
+LOGGING = logging_config(level="WARNING", json_lines=True)
+# Fast on purpose: tests create many users.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
