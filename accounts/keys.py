@@ -16,7 +16,8 @@ from typing import Final
 
 from django.conf import settings
 
-PREFIX: Final = "ffk_live_"
+FAMILY: Final = "ffk_"
+PREFIX: Final = f"{FAMILY}live_"
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH: Final = 32
 _CHECKSUM_LENGTH: Final = 6

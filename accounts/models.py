@@ -36,7 +36,7 @@ class UserManager(DjangoUserManager["User"]):
         role = Role(extra_fields.setdefault("role", Role.USER))
         extra_fields["is_staff"] = role in STAFF_ROLES
         extra_fields["is_superuser"] = role == Role.ADMIN
-        return self._create_user(username, email, password, **extra_fields)
+        return super().create_user(username, email, password, **extra_fields)
 
     def create_superuser(
         self,

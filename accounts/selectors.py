@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Collection
 
@@ -9,11 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
 from accounts.models import ApiKey, User
+from accounts.types import USER_REF_PATTERN
 
 
 def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
     """Primary keys of the active users among ``refs``; unknown ones are absent. One query."""
-    rows = User.objects.filter(user_ref__in=set(refs), is_active=True)
+    possible = {ref for ref in refs if re.fullmatch(USER_REF_PATTERN, ref)}
+    rows = User.objects.filter(user_ref__in=possible, is_active=True)
     return dict(rows.values_list("user_ref", "pk"))
 
 
@@ -28,7 +31,9 @@ def user_by_ref(*, user_ref: str) -> User:
     Raises:
         UserNotFoundError: there is none.
     """
-    user = User.objects.filter(user_ref=user_ref).first()
+    # Text that can be nobody's reference may hold characters PostgreSQL refuses to compare.
+    is_possible = re.fullmatch(USER_REF_PATTERN, user_ref) is not None
+    user = User.objects.filter(user_ref=user_ref).first() if is_possible else None
     if user is None:
         raise UserNotFoundError(_("No user has this user_ref."), param="user_ref")
     return user

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+import psycopg
 import structlog
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -37,7 +38,7 @@ _NAME_LENGTH_MAX: Final = 100
 @transaction.atomic
 def register_user(
     *,
-    username: str,
+    username: str | None,
     password: str | None,
     user_ref: str | None = None,
     role: Role = Role.USER,
@@ -46,7 +47,7 @@ def register_user(
     """Create an account. Joins the caller's transaction, or owns one.
 
     Args:
-        username: the name for signing in.
+        username: the name for signing in; the ``user_ref`` when None.
         password: None makes an account nobody can sign in to with a password: an integrator's
             user that is reached through the integrator's own key.
         user_ref: the public id; drawn at random when None.
@@ -65,16 +66,17 @@ def register_user(
             _("“%(user_ref)s” is not a valid user_ref.") % {"user_ref": user_ref},
             param="user_ref",
         )
+    username = username or user_ref
     _check_password(password, username=username, email=email)
     try:
         # The inner savepoint keeps the caller's transaction usable after a refused insert.
         with transaction.atomic():
             user = User.objects.create_user(username, email, password, user_ref=user_ref, role=role)
     except IntegrityError as error:
-        param = "user_ref" if "user_ref" in str(error) else "username"
-        raise UserExistsError(_("This %(field)s is taken.") % {"field": param}, param=param) from (
-            error
-        )
+        param = _taken_field(error)
+        raise UserExistsError(
+            _("This %(field)s is taken.") % {"field": param}, param=param
+        ) from error
     transaction.on_commit(partial(log.info, "accounts.user.registered", user_id=user.pk))
     return user
 
@@ -142,10 +144,24 @@ def revoke_api_key(*, key_id: uuid.UUID, user_id: int) -> None:
         )
 
 
-def note_key_use(*, key_id: uuid.UUID, now: datetime) -> None:
-    """Remember that a key was used, to the minute: a busy key must not mean a write per request."""
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _USE_RESOLUTION)
+def note_key_use(*, key_id: uuid.UUID, last_used_at: datetime | None, now: datetime) -> None:
+    """Remember that a key was used, to the minute: a busy key must not mean a write per request.
+
+    ``last_used_at`` is what the caller has just read; of several requests at the same moment one
+    writes.
+    """
+    if last_used_at is not None and last_used_at > now - _USE_RESOLUTION:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USE_RESOLUTION)
     ApiKey.objects.filter(stale, pk=key_id).update(last_used_at=now)
+
+
+def _taken_field(error: IntegrityError) -> str:
+    """The field whose unique constraint refused the row; any other constraint is a bug."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.errors.UniqueViolation):
+        raise error
+    return "user_ref" if "user_ref" in (cause.diag.constraint_name or "") else "username"
 
 
 def _check_password(password: str | None, *, username: str, email: str) -> None:

@@ -75,7 +75,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Stable, machine-readable.")
     detail = serializers.CharField(help_text="What happened and what to do, in your language.")
     param = serializers.CharField(required=False)
-    errors = ProblemItemSerializer(many=True, required=False)
+    # DRF collects the declaration away, so the base class keeps its own property of this name.
+    errors = ProblemItemSerializer(many=True, required=False)  # type: ignore[assignment]
     request_id = serializers.CharField()
     retryable = serializers.BooleanField()
     charged_tokens = serializers.IntegerField(help_text="Always 0: a refused request is free.")

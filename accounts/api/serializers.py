@@ -1,0 +1,120 @@
+"""Wire format of the accounts API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from accounts.types import Role, Scope
+
+
+class SignInSerializer(serializers.Serializer[Any]):
+    """User name and password."""
+
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+
+class RefreshSerializer(serializers.Serializer[Any]):
+    """A refresh token."""
+
+    refresh = serializers.CharField(max_length=4096)
+
+
+class AccessTokenSerializer(serializers.Serializer[Any]):
+    """A short-lived token for the Authorization header."""
+
+    access = serializers.CharField()
+
+
+class TokenPairSerializer(AccessTokenSerializer):
+    """An access token, and the refresh token that renews it."""
+
+    refresh = serializers.CharField()
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    """A user as the API shows it."""
+
+    user_ref = serializers.CharField()
+    username = serializers.CharField()
+    email = serializers.CharField()
+    role = serializers.SerializerMethodField()
+    is_active = serializers.BooleanField()
+    created_at = serializers.DateTimeField(source="date_joined")
+
+    def get_role(self, user: Any) -> str:
+        """The role in lower case, as all states on the wire."""
+        return str(user.role).lower()
+
+
+class MeSerializer(UserSerializer):
+    """The caller, and what this request's credentials allow."""
+
+    scopes = serializers.ListField(child=serializers.CharField())
+
+
+class UserCreateSerializer(serializers.Serializer[Any]):
+    """An account to create."""
+
+    user_ref = serializers.CharField(
+        required=False,
+        max_length=64,
+        help_text=_("Your own id of the user; drawn at random when left out."),
+    )
+    username = serializers.CharField(
+        required=False, max_length=150, help_text=_("For signing in; the user_ref when left out.")
+    )
+    password = serializers.CharField(
+        required=False,
+        max_length=128,
+        trim_whitespace=False,
+        write_only=True,
+        help_text=_("Without one, nobody can sign in to the account with a password."),
+    )
+    email = serializers.EmailField(required=False, default="", allow_blank=True)
+    role = serializers.ChoiceField(
+        choices=[(role.value.lower(), role.label) for role in Role],
+        default=Role.USER.value.lower(),
+    )
+
+    def validate_role(self, value: str) -> Role:
+        """From the wire's lower case."""
+        return Role(value.upper())
+
+
+class ApiKeyCreateSerializer(serializers.Serializer[Any]):
+    """A key to issue."""
+
+    name = serializers.CharField(max_length=100)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False
+    )
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class ApiKeySerializer(serializers.Serializer[Any]):
+    """A key without its secret."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    last4 = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class ApiKeyListSerializer(serializers.Serializer[Any]):
+    """All keys of the caller."""
+
+    items = ApiKeySerializer(many=True)
+
+
+class IssuedKeySerializer(ApiKeySerializer):
+    """A new key with its secret, shown this once."""
+
+    key = serializers.CharField()

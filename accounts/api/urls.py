@@ -1,0 +1,15 @@
+"""Routes of the accounts API, below ``/api/v1/``."""
+
+from django.urls import path
+
+from accounts.api import credentials, views
+
+urlpatterns = [
+    path("auth/token", credentials.TokenView.as_view(), name="api-token"),
+    path("auth/token/refresh", credentials.TokenRefreshView.as_view(), name="api-token-refresh"),
+    path("me", views.MeView.as_view(), name="api-me"),
+    path("api-keys", credentials.ApiKeyListView.as_view(), name="api-keys"),
+    path("api-keys/<uuid:key_id>", credentials.ApiKeyView.as_view(), name="api-key"),
+    path("users", views.UserListView.as_view(), name="api-users"),
+    path("users/<str:user_ref>", views.UserView.as_view(), name="api-user"),
+]

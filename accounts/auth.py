@@ -1,0 +1,132 @@
+"""Who is calling: authentication of API requests."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import AuthUser, JWTAuthentication
+from rest_framework_simplejwt.tokens import Token
+
+from accounts import keys, selectors, services
+from accounts.errors import (
+    ApiKeyExpiredError,
+    ApiKeyInvalidError,
+    ApiKeyRevokedError,
+    TokenInvalidError,
+    UserInactiveError,
+)
+from accounts.models import ApiKey, User
+from facefusion_site.common.drf import AuthenticationRefusedError
+
+if TYPE_CHECKING:
+    from drf_spectacular.openapi import AutoSchema
+
+KEY_HEADER: Final = "X-Api-Key"
+_BEARER: Final = "bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """``Authorization: Bearer ffk_…`` or ``X-Api-Key: ffk_…``; ``request.auth`` is the ``ApiKey``.
+
+    A bearer token that is no API key is left to the next authentication class.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        """Find the key's user.
+
+        Raises:
+            AuthenticationRefusedError: the key is malformed, unknown, revoked or expired, or its
+                user is switched off.
+        """
+        key = _presented_key(request)
+        if key is None:
+            return None
+        # A mistyped key costs no query.
+        row = _find(key) if keys.is_well_formed(key) else None
+        if row is None:
+            raise AuthenticationRefusedError(
+                ApiKeyInvalidError(_("The API key is mistyped or unknown."))
+            )
+        now = timezone.now()
+        if row.revoked_at is not None:
+            raise AuthenticationRefusedError(ApiKeyRevokedError(_("This API key was revoked.")))
+        if row.expires_at is not None and row.expires_at <= now:
+            raise AuthenticationRefusedError(ApiKeyExpiredError(_("This API key has expired.")))
+        if not row.user.is_active:
+            raise AuthenticationRefusedError(
+                UserInactiveError(_("The account of this API key is switched off."))
+            )
+        services.note_key_use(key_id=row.pk, last_used_at=row.last_used_at, now=now)
+        return row.user, row
+
+    def authenticate_header(self, request: Request) -> str:
+        """Scheme for the WWW-Authenticate header of a 401."""
+        return 'Bearer realm="api"'
+
+
+class AccessTokenAuthentication(JWTAuthentication):
+    """Signed access tokens of people who signed in at ``auth/token``."""
+
+    def authenticate(self, request: Request) -> tuple[AuthUser, Token] | None:
+        """As in the base class, with the codes of our error catalogue.
+
+        Raises:
+            AuthenticationRefusedError: the token is wrong or expired, or its user is gone.
+        """
+        try:
+            return super().authenticate(request)
+        except AuthenticationFailed as error:
+            raise AuthenticationRefusedError(
+                TokenInvalidError(
+                    _("The access token is wrong or has expired, or its account is switched off.")
+                )
+            ) from error
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped base
+    """Describes API keys in the OpenAPI document."""
+
+    target_class = ApiKeyAuthentication
+    name = ["apiKeyBearer", "apiKeyHeader"]
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        """One scheme per way to send the key."""
+        return [
+            {"type": "http", "scheme": "bearer", "bearerFormat": "ffk_live_…"},
+            {"type": "apiKey", "in": "header", "name": KEY_HEADER},
+        ]
+
+
+class AccessTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]  # untyped base
+    """Describes access tokens in the OpenAPI document."""
+
+    target_class = AccessTokenAuthentication  # type: ignore[assignment]  # a class is allowed too
+    name = "accessToken"
+
+
+def _presented_key(request: Request) -> str | None:
+    """The API key that the request carries, if it carries one."""
+    if (key := request.headers.get(KEY_HEADER)) is not None:
+        return key.strip()
+    scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
+    value = value.strip()
+    if scheme.lower() == _BEARER and value.startswith(keys.FAMILY):
+        return value
+    return None
+
+
+def _find(key: str) -> ApiKey | None:
+    digest = keys.digest(key)
+    row = selectors.api_key_by_hash(key_hash=digest)
+    # The index lookup may stop at the first differing byte; this comparison never does.
+    if row is None or not hmac.compare_digest(row.key_hash, digest):
+        return None
+    return row

@@ -1,0 +1,65 @@
+"""What a caller may do: permission classes for the API of every app."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.errors import KeyCannotManageKeysError, RoleRequiredError, ScopeMissingError
+from accounts.models import ApiKey, User
+from accounts.types import ROLE_SCOPES, Role, Scope
+
+
+class HasScope(BasePermission):
+    """The caller's role includes ``required_scope``, and so does the API key if one is used."""
+
+    required_scope: ClassVar[Scope]
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """False for anonymous callers, which DRF answers with 401.
+
+        Raises:
+            RoleRequiredError: the user's role never includes the scope.
+            ScopeMissingError: the user could, this key cannot.
+        """
+        user = request.user
+        if not isinstance(user, User):
+            return False
+        required = self.required_scope
+        if required not in ROLE_SCOPES[Role(user.role)]:
+            raise RoleRequiredError(
+                _("This needs a role that includes the scope %(scope)s.") % {"scope": required},
+                required_scope=required.value,
+            )
+        if isinstance(request.auth, ApiKey) and required not in request.auth.scopes:
+            raise ScopeMissingError(
+                _("This API key was issued without the scope %(scope)s.") % {"scope": required},
+                required_scope=required.value,
+            )
+        return True
+
+
+def scope(required: str) -> type[HasScope]:
+    """A permission class that asks for one scope, for example ``scope("jobs:write")``."""
+    member = Scope(required)
+    return type(
+        f"Has{member.name.title().replace('_', '')}", (HasScope,), {"required_scope": member}
+    )
+
+
+class IsSignedInWithoutKey(BasePermission):
+    """A signed-in person: session or access token, no API key."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """False for anonymous callers, which DRF answers with 401.
+
+        Raises:
+            KeyCannotManageKeysError: the caller used an API key.
+        """
+        if isinstance(request.auth, ApiKey):
+            raise KeyCannotManageKeysError(_("Sign in with user name and password for this."))
+        return isinstance(request.user, User)
