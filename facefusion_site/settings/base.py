@@ -101,7 +101,7 @@ FILE_UPLOAD_PERMISSIONS = 0o640
 # A bulk recharge of RECHARGE_LINES_MAX lines is about one megabyte of JSON.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
-# --- Web security shared by every environment -------------------------------------------------------
+# --- Web security ---------------------------------------------------------------------------------
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
@@ -118,7 +118,7 @@ REST_FRAMEWORK = {
     # API keys come first: their scheme is named in the WWW-Authenticate header of a 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.auth.ApiKeyAuthentication",
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "accounts.auth.AccessTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -1,5 +1,7 @@
 """Settings of the test suite. The addresses come from the throw-away servers of the test plugin."""
 
+from pathlib import Path
+
 from facefusion_site.settings.base import *
 from facefusion_site.settings.connections import cache_url_beside, caches, databases
 from facefusion_site.settings.logging import logging_config
@@ -7,7 +9,7 @@ from facefusion_site.settings.logging import logging_config
 SECRET_KEY = "only-for-tests-" + "x" * 50
 API_KEY_PEPPER = "only-for-tests-" + "y" * 50
 # Port 1 answers nobody: tools that only load the settings need no server.
-# Without a pool: a test's thread that ends with an open connection would keep it from the next test.
+# Without a pool: a thread that ends with an open connection would keep it from the next test.
 DATABASES = databases(
     url=env.str("DATABASE_URL", default="postgres://facefusion@127.0.0.1:1/facefusion"), pool_max=0
 )
