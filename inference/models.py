@@ -1,0 +1,224 @@
+"""Uploads, quotes and swap jobs. The job row is the single truth about a job.
+
+The broker may lose or repeat any message: a job is found again by its status, its lease and the
+time its message was last sent. ``attempt`` fences late workers off.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class MediaAsset(models.Model):
+    """A picture somebody uploaded; the bytes lie in the media storage and never change."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("owner"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        # The index (owner, created_at, id) serves every read.
+        db_index=False,
+    )
+    file_key = models.CharField(_("storage key"), max_length=255, unique=True)
+    original_name = models.CharField(
+        _("name"), max_length=255, blank=True, help_text=_("As the client called it; shown only.")
+    )
+    content_type = models.CharField(_("content type"), max_length=64)
+    size_bytes = models.PositiveBigIntegerField(_("bytes"))
+    width_px = models.PositiveIntegerField(_("width"))
+    height_px = models.PositiveIntegerField(_("height"))
+    sha256 = models.CharField("SHA-256", max_length=64)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("upload")
+        verbose_name_plural = _("uploads")
+        constraints = [
+            models.CheckConstraint(
+                name="mediaasset_is_not_empty",
+                condition=Q(size_bytes__gt=0, width_px__gt=0, height_px__gt=0),
+            ),
+        ]
+        indexes = [
+            models.Index(name="mediaasset_owner_newest", fields=["owner", "-created_at", "-id"])
+        ]
+
+    def __str__(self) -> str:
+        return f"Upload {self.id}"
+
+
+class SwapQuote(models.Model):
+    """A price that is promised until ``expires_at`` and pays for one job at most."""
+
+    class Operation(models.TextChoices):
+        IMAGE_SWAP = "IMAGE_SWAP", _("Picture swap")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("owner"),
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    operation = models.CharField(_("operation"), max_length=16, choices=Operation)
+    source = models.ForeignKey(
+        MediaAsset, verbose_name=_("source"), on_delete=models.PROTECT, related_name="+"
+    )
+    target = models.ForeignKey(
+        MediaAsset, verbose_name=_("target"), on_delete=models.PROTECT, related_name="+"
+    )
+    options = models.JSONField(_("options"))
+    tokens = models.PositiveBigIntegerField(_("tokens"))
+    price_lines = models.JSONField(_("price lines"))
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+
+    class Meta:
+        verbose_name = _("quote")
+        verbose_name_plural = _("quotes")
+        constraints = [
+            models.CheckConstraint(name="swapquote_costs_something", condition=Q(tokens__gt=0)),
+        ]
+        indexes = [models.Index(name="swapquote_newest", fields=["-created_at", "-id"])]
+
+    def __str__(self) -> str:
+        return f"Quote {self.id}"
+
+
+class SwapJob(models.Model):
+    """One paid swap, from the accepted request to its result or its refund."""
+
+    class Status(models.TextChoices):
+        QUEUED = "QUEUED", _("Queued")
+        RUNNING = "RUNNING", _("Running")
+        SUCCEEDED = "SUCCEEDED", _("Succeeded")
+        FAILED = "FAILED", _("Failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("owner"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        # The index (owner, created_at, id) serves every read.
+        db_index=False,
+    )
+    idempotency_key = models.CharField(_("idempotency key"), max_length=255)
+    request_fingerprint = models.CharField(_("request fingerprint"), max_length=64)
+    quote = models.OneToOneField(
+        SwapQuote, verbose_name=_("quote"), on_delete=models.PROTECT, related_name="job"
+    )
+    hold = models.OneToOneField(
+        "tokens.Hold",
+        verbose_name=_("hold"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text=_("Empty only inside the transaction that accepts the job."),
+    )
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.QUEUED)
+    attempt = models.PositiveSmallIntegerField(
+        _("attempt"), default=0, help_text=_("Fencing token: grows with each claim.")
+    )
+    lease_expires_at = models.DateTimeField(_("lease expires at"), null=True, blank=True)
+    stage = models.CharField(_("stage"), max_length=32, blank=True)
+    progress_percent = models.PositiveSmallIntegerField(_("progress"), default=0)
+    error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    error_detail = models.TextField(
+        _("error detail"), blank=True, help_text=_("For staff; the owner is told by the code.")
+    )
+    faces = models.JSONField(_("faces"), default=list, blank=True)
+    result_key = models.CharField(_("result key"), max_length=255, blank=True)
+    result_sha256 = models.CharField(_("result SHA-256"), max_length=64, blank=True)
+    result_content_type = models.CharField(_("result content type"), max_length=64, blank=True)
+    result_size_bytes = models.PositiveBigIntegerField(_("result bytes"), default=0)
+    result_width_px = models.PositiveIntegerField(_("result width"), default=0)
+    result_height_px = models.PositiveIntegerField(_("result height"), default=0)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    queued_at = models.DateTimeField(
+        _("queued at"), db_default=Now(), help_text=_("Since when it waits for a worker.")
+    )
+    sent_at = models.DateTimeField(
+        _("sent at"), db_default=Now(), help_text=_("When its message was last put in the queue.")
+    )
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("swap job")
+        verbose_name_plural = _("swap jobs")
+        permissions = [("operate_swapjob", "Can requeue and refund swap jobs")]
+        constraints = [
+            models.UniqueConstraint(
+                name="swapjob_key_per_owner", fields=["owner", "idempotency_key"]
+            ),
+            models.CheckConstraint(
+                name="swapjob_progress_is_percent", condition=Q(progress_percent__lte=100)
+            ),
+            models.CheckConstraint(
+                name="swapjob_started_job_has_hold",
+                condition=Q(hold__isnull=False) | Q(status="QUEUED", attempt=0),
+            ),
+            models.CheckConstraint(
+                name="swapjob_lease_only_while_running",
+                condition=Q(
+                    status="RUNNING",
+                    attempt__gt=0,
+                    lease_expires_at__isnull=False,
+                    started_at__isnull=False,
+                )
+                | (~Q(status="RUNNING") & Q(lease_expires_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="swapjob_finished_at_only_at_the_end",
+                condition=Q(status__in=["QUEUED", "RUNNING"], finished_at__isnull=True)
+                | Q(status__in=["SUCCEEDED", "FAILED"], finished_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="swapjob_result_only_when_succeeded",
+                condition=(
+                    Q(status="SUCCEEDED", result_size_bytes__gt=0, progress_percent=100)
+                    & Q(result_width_px__gt=0, result_height_px__gt=0)
+                    & ~Q(result_key="")
+                    & ~Q(result_sha256="")
+                    & ~Q(result_content_type="")
+                )
+                | (~Q(status="SUCCEEDED") & Q(result_key="", result_sha256="")),
+            ),
+            models.CheckConstraint(
+                name="swapjob_error_only_when_failed",
+                condition=(Q(status="FAILED") & ~Q(error_code=""))
+                | (~Q(status="FAILED") & Q(error_code="")),
+            ),
+        ]
+        indexes = [
+            models.Index(name="swapjob_owner_newest", fields=["owner", "-created_at", "-id"]),
+            models.Index(name="swapjob_newest", fields=["-created_at", "-id"]),
+            models.Index(
+                name="swapjob_running_lease",
+                fields=["lease_expires_at"],
+                condition=Q(status="RUNNING"),
+            ),
+            models.Index(
+                name="swapjob_queued_sent", fields=["sent_at"], condition=Q(status="QUEUED")
+            ),
+            models.Index(
+                name="swapjob_queued_since", fields=["queued_at"], condition=Q(status="QUEUED")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Job {self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        """True once the job can no longer change."""
+        return self.status in {self.Status.SUCCEEDED, self.Status.FAILED}

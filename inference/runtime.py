@@ -1,0 +1,86 @@
+"""The pipeline's engine, opened once per worker process and closed at its end.
+
+This is the only door to OpenCV and ONNX Runtime on the Django side. They are imported on first
+use: the web process imports this module's users at start-up and must stay small.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+from django.conf import settings
+
+from inference.pipeline.types import Image, Observer
+from inference.types import SwapOptions
+
+if TYPE_CHECKING:
+    from inference.pipeline.engine import Engine
+    from inference.pipeline.types import SwapResult
+
+log = structlog.get_logger(__name__)
+
+
+class EngineHolder:
+    """Opens the engine on first use, once, however many threads ask at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+
+    def get(self) -> Engine:
+        """The engine of this process.
+
+        Raises:
+            PipelineError: a model is missing, altered, or its licence is not allowed here.
+        """
+        with self._lock:
+            if self._engine is None:
+                self._engine = _open_engine()
+            return self._engine
+
+    def close(self) -> None:
+        """Free the sessions; the next ``get`` opens new ones."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+
+holder = EngineHolder()
+
+
+def swap(
+    *, source_bgr: Image, target_bgr: Image, options: SwapOptions, observer: Observer
+) -> SwapResult:
+    """Swap on this process' engine; pictures are (H, W, 3) uint8 BGR.
+
+    Raises:
+        PipelineError: see ``inference.pipeline.errors``.
+    """
+    # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
+    from inference.pipeline import swap as pipeline_swap  # noqa: PLC0415
+
+    return pipeline_swap.swap_image(
+        engine=holder.get(),
+        source_bgr=source_bgr,
+        target_bgr=target_bgr,
+        options=pipeline_swap.SwapOptions(target_faces=options.target_faces.value),
+        observer=observer,
+    )
+
+
+def _open_engine() -> Engine:
+    from inference.pipeline.engine import Engine, EngineConfig  # noqa: PLC0415 - see swap()
+
+    engine = Engine.open(
+        EngineConfig(
+            model_dir=settings.MODELS_DIR,
+            policy=settings.MODEL_POLICY,
+            providers=tuple(settings.ORT_PROVIDERS),
+            threads=settings.ORT_THREADS,
+        )
+    )
+    log.info("inference.engine.opened", policy=settings.MODEL_POLICY)
+    return engine

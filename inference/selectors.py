@@ -1,0 +1,185 @@
+"""Read queries of inference. Everything here is limited to one owner, except the sweep's lists."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from inference.errors import AssetNotFoundError, JobNotFoundError, QuoteNotFoundError
+from inference.models import MediaAsset, SwapJob, SwapQuote
+from tokens import selectors as tokens_selectors
+from tokens.errors import InvalidCursorError
+from tokens.types import Balance, HoldReceipt
+
+Row = TypeVar("Row", bound=Model)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """A job with its quote and what became of its tokens."""
+
+    job: SwapJob
+    receipt: HoldReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteDetail:
+    """A quote, the caller's wallet now, and the job it paid for, if any."""
+
+    quote: SwapQuote
+    balance: Balance
+    job_id: uuid.UUID | None
+
+
+def asset(*, owner_id: int, asset_id: uuid.UUID, param: str | None = None) -> MediaAsset:
+    """One upload of the owner.
+
+    Raises:
+        AssetNotFoundError: there is none, or it is somebody else's; ``param`` names the field.
+    """
+    found = MediaAsset.objects.filter(pk=asset_id, owner_id=owner_id).first()
+    if found is None:
+        raise AssetNotFoundError(_("You have no upload with this id."), param=param)
+    return found
+
+
+def assets(
+    *, owner_id: int, limit: int, cursor: str | None = None
+) -> tuple[list[MediaAsset], str | None]:
+    """Uploads of the owner, newest first, and the cursor of the next page.
+
+    Raises:
+        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
+    """
+    return _page(MediaAsset.objects.filter(owner_id=owner_id), limit=limit, cursor=cursor)
+
+
+def quote(*, owner_id: int, quote_id: uuid.UUID, param: str | None = None) -> SwapQuote:
+    """One quote of the owner.
+
+    Raises:
+        QuoteNotFoundError: there is none, or it is somebody else's; ``param`` names the field.
+    """
+    found = SwapQuote.objects.filter(pk=quote_id, owner_id=owner_id).first()
+    if found is None:
+        raise QuoteNotFoundError(_("You have no quote with this id."), param=param)
+    return found
+
+
+def quote_detail(*, owner_id: int, quote_id: uuid.UUID) -> QuoteDetail:
+    """One quote of the owner with the wallet as it is now.
+
+    Raises:
+        QuoteNotFoundError: there is none, or it is somebody else's.
+    """
+    found = quote(owner_id=owner_id, quote_id=quote_id)
+    return QuoteDetail(
+        quote=found,
+        balance=tokens_selectors.balance(user_id=owner_id),
+        job_id=SwapJob.objects.filter(quote=found).values_list("pk", flat=True).first(),
+    )
+
+
+def job_by_key(*, owner_id: int, idempotency_key: str) -> SwapJob | None:
+    """The job that an earlier request with this key made."""
+    return SwapJob.objects.filter(owner_id=owner_id, idempotency_key=idempotency_key).first()
+
+
+def job(*, owner_id: int, job_id: uuid.UUID) -> SwapJob:
+    """One job of the owner, with its quote.
+
+    Raises:
+        JobNotFoundError: there is none, or it is somebody else's.
+    """
+    found = SwapJob.objects.select_related("quote").filter(pk=job_id, owner_id=owner_id).first()
+    if found is None:
+        raise JobNotFoundError(_("You have no job with this id."))
+    return found
+
+
+def job_detail(*, owner_id: int, job_id: uuid.UUID) -> JobDetail:
+    """One job of the owner with its receipt.
+
+    Raises:
+        JobNotFoundError: there is none, or it is somebody else's.
+    """
+    return with_receipts([job(owner_id=owner_id, job_id=job_id)])[0]
+
+
+def jobs(
+    *, owner_id: int, status: str | None, limit: int, cursor: str | None = None
+) -> tuple[list[JobDetail], str | None]:
+    """Jobs of the owner with their receipts, newest first, and the cursor of the next page.
+
+    Args:
+        owner_id: whose jobs.
+        status: a ``SwapJob.Status``, or None for all.
+        limit: rows a page.
+        cursor: a ``next_cursor`` of the same list, or None for the first page.
+
+    Raises:
+        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
+    """
+    mine = SwapJob.objects.select_related("quote").filter(owner_id=owner_id)
+    if status is not None:
+        mine = mine.filter(status=status)
+    rows, next_cursor = _page(mine, limit=limit, cursor=cursor)
+    return with_receipts(rows), next_cursor
+
+
+def with_receipts(jobs: Sequence[SwapJob]) -> list[JobDetail]:
+    """Attach what became of each job's tokens, in two queries for all of them."""
+    hold_ids = [job.hold_id for job in jobs if job.hold_id is not None]
+    receipts = tokens_selectors.hold_receipts(hold_ids=hold_ids)
+    return [
+        JobDetail(job=job, receipt=receipts[job.hold_id]) for job in jobs if job.hold_id is not None
+    ]
+
+
+def lapsed_job_ids(*, limit: int) -> list[uuid.UUID]:
+    """Running jobs whose worker stopped renewing its lease, the longest lapsed first."""
+    lapsed = SwapJob.objects.filter(status=SwapJob.Status.RUNNING, lease_expires_at__lt=Now())
+    return list(lapsed.order_by("lease_expires_at", "pk").values_list("pk", flat=True)[:limit])
+
+
+def overlong_queued_job_ids(*, queued_before: dt.datetime, limit: int) -> list[uuid.UUID]:
+    """Jobs that wait since before ``queued_before``, the longest waiting first."""
+    waiting = SwapJob.objects.filter(status=SwapJob.Status.QUEUED, queued_at__lt=queued_before)
+    return list(waiting.order_by("queued_at", "pk").values_list("pk", flat=True)[:limit])
+
+
+def _page(rows: QuerySet[Row], *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    """One page in the order (created_at, id), newest first."""
+    if cursor is not None:
+        created_at, row_id = _decode_cursor(cursor)
+        rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=row_id))
+    page = list(rows.order_by("-created_at", "-pk")[: limit + 1])
+    if len(page) <= limit:
+        return page, None
+    return page[:limit], _encode_cursor(page[limit - 1])
+
+
+def _encode_cursor(row: Model) -> str:
+    created_at: dt.datetime = row.created_at  # type: ignore[attr-defined]  # every listed model has it
+    micros = (created_at - _EPOCH) // dt.timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(f"{micros} {row.pk}".encode()).decode()
+
+
+def _decode_cursor(cursor: str) -> tuple[dt.datetime, uuid.UUID]:
+    try:
+        micros, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        return _EPOCH + dt.timedelta(microseconds=int(micros)), uuid.UUID(row_id)
+    except (ValueError, OverflowError, binascii.Error) as error:
+        raise InvalidCursorError(
+            _("The page cursor is not one of ours."), param="cursor"
+        ) from error

@@ -1,0 +1,122 @@
+"""Where pictures lie. Keys are made here, never from names that clients send.
+
+The bytes behind a key never change: each upload and each attempt of a job has its own key, so a
+late worker cannot overwrite the result of the one that replaced it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import uuid
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
+
+EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+THUMBNAIL_SIDE_PX: Final = 320
+THUMBNAIL_CONTENT_TYPE: Final = "image/jpeg"
+_THUMBNAIL_SUFFIX: Final = ".thumb.jpg"
+
+
+def asset_key(*, asset_id: uuid.UUID, content_type: str) -> str:
+    """The key of an upload; two levels keep folders small."""
+    return f"assets/{asset_id.hex[:2]}/{asset_id}.{EXTENSIONS[content_type]}"
+
+
+def result_key(*, job_id: uuid.UUID, attempt: int, content_type: str) -> str:
+    """The key of what one attempt of a job produced."""
+    return f"{_results_folder(job_id)}/{attempt}.{EXTENSIONS[content_type]}"
+
+
+def thumbnail_key(key: str) -> str:
+    """The key of the small JPEG beside a picture."""
+    return str(PurePosixPath(key).with_suffix(_THUMBNAIL_SUFFIX))
+
+
+def write_picture(*, key: str, data: bytes, thumbnail: bytes) -> str:
+    """Store a picture and its thumbnail; on return both are complete and on disk.
+
+    Returns:
+        The SHA-256 of ``data``, 64 hex digits.
+
+    Raises:
+        OSError: the storage is full or broken; a part may be left under the key.
+    """
+    _write(thumbnail_key(key), thumbnail)
+    _write(key, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(key: str) -> bytes:
+    """All bytes of a stored picture.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    with default_storage.open(key, "rb") as file:
+        data: bytes = file.read()
+    return data
+
+
+def open_file(key: str) -> File[bytes]:
+    """A stored picture for streaming; the caller closes it.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    return default_storage.open(key, "rb")
+
+
+def delete_picture(key: str) -> None:
+    """Remove a picture and its thumbnail; nothing happens where there is none."""
+    default_storage.delete(key)
+    default_storage.delete(thumbnail_key(key))
+
+
+def delete_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
+    """Remove what the attempts of a job left behind, except the picture ``keep_key``."""
+    folder = _results_folder(job_id)
+    kept = set() if keep_key is None else {keep_key, thumbnail_key(keep_key)}
+    try:
+        _folders, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        key = f"{folder}/{name}"
+        if key not in kept:
+            default_storage.delete(key)
+
+
+def _results_folder(job_id: uuid.UUID) -> str:
+    return f"results/{job_id.hex[:2]}/{job_id}"
+
+
+def _write(key: str, data: bytes) -> None:
+    try:
+        path = Path(default_storage.path(key))
+    except NotImplementedError:
+        # An object storage shows an object only when all of it has arrived.
+        default_storage.save(key, ContentFile(data))
+    else:
+        _write_local(path, data)
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    """Write beside the final name and rename: a reader sees all of the file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as part:
+        try:
+            part.write(data)
+            part.flush()
+            # A row must never point at bytes that a power cut can take back.
+            os.fsync(part.fileno())
+            os.fchmod(part.fileno(), settings.FILE_UPLOAD_PERMISSIONS)
+            Path(part.name).replace(path)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,309 @@
+"""The only writer of a job's state after it was accepted. Each step is one short transaction.
+
+Leases are kept on the database's clock, so workers whose clocks differ agree on who owns a job.
+Locks are taken in the order job, wallet, hold. Tokens move in the same transaction as the state
+they belong to: there is no moment in which a job has a result that is not paid, or a failed job
+still holds tokens.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from inference.errors import FailureCode, JobFinishedError, JobNotFoundError
+from inference.models import SwapJob
+from inference.types import Claim, SwapOptions, SwapOutput
+from tokens import services as tokens_services
+from tokens.errors import HoldResolvedError
+
+Status = SwapJob.Status
+log = structlog.get_logger(__name__)
+
+
+@transaction.atomic(durable=True)
+def claim(*, job_id: uuid.UUID) -> Claim | None:
+    """Take a job that waits, or whose worker stopped renewing its lease.
+
+    One guarded UPDATE decides between workers that got the same message. The tokens stay held from
+    here on for as long as the worker renews; if they were given back before, the job ends here.
+
+    Returns:
+        The right to run one attempt, or None when there is nothing to run.
+    """
+    lapsed = Q(
+        status=Status.RUNNING,
+        lease_expires_at__lt=Now(),
+        attempt__lt=settings.JOB_ATTEMPTS_MAX,
+    )
+    is_taken = SwapJob.objects.filter(
+        Q(status=Status.QUEUED) | lapsed, pk=job_id, hold__isnull=False
+    ).update(
+        status=Status.RUNNING,
+        attempt=F("attempt") + 1,
+        lease_expires_at=Now() + _lease(),
+        started_at=Coalesce("started_at", Now()),
+        stage="",
+        progress_percent=0,
+    )
+    if not is_taken:
+        return None
+    job = SwapJob.objects.select_related("quote__source", "quote__target").get(pk=job_id)
+    try:
+        tokens_services.extend_hold(hold_id=_hold_id(job), expires_at=_hold_deadline())
+    except HoldResolvedError:
+        _fail(job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed before the start.")
+        return None
+    return Claim(
+        job_id=job.pk,
+        attempt=job.attempt,
+        hold_id=_hold_id(job),
+        source_key=job.quote.source.file_key,
+        target_key=job.quote.target.file_key,
+        options=SwapOptions.from_json(job.quote.options),
+    )
+
+
+@transaction.atomic(durable=True)
+def renew(*, claim: Claim, stage: str, percent: int, is_hold_due: bool) -> bool:
+    """Show progress and keep the lease, and the hold too when ``is_hold_due``.
+
+    Returns:
+        False when the job belongs to somebody else by now: the caller must stop.
+    """
+    is_owner = SwapJob.objects.filter(
+        pk=claim.job_id, status=Status.RUNNING, attempt=claim.attempt
+    ).update(lease_expires_at=Now() + _lease(), stage=stage, progress_percent=percent)
+    if is_owner and is_hold_due:
+        tokens_services.extend_hold(hold_id=claim.hold_id, expires_at=_hold_deadline())
+    return bool(is_owner)
+
+
+@transaction.atomic(durable=True)
+def finish(*, claim: Claim, output: SwapOutput) -> bool:
+    """Charge the quoted price and publish the result: both or neither.
+
+    Returns:
+        False when the result came too late and must be thrown away: a later attempt owns the job,
+        the job has ended, or the tokens were given back. Then nothing is charged.
+    """
+    job = _lock_owned(claim)
+    if job is None:
+        return False
+    try:
+        tokens_services.settle_hold(hold_id=_hold_id(job), amount=job.quote.tokens)
+    except HoldResolvedError:
+        _fail(job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed during the run.")
+        return False
+    image = output.image
+    job.status = Status.SUCCEEDED
+    job.progress_percent = 100
+    job.faces = list(output.faces)
+    job.result_key = image.key
+    job.result_sha256 = image.sha256
+    job.result_content_type = image.content_type
+    job.result_size_bytes = image.size_bytes
+    job.result_width_px = image.width_px
+    job.result_height_px = image.height_px
+    _end(job)
+    _log_after_commit("inference.job.succeeded", job, tokens=job.quote.tokens)
+    return True
+
+
+@transaction.atomic(durable=True)
+def fail(*, claim: Claim, code: str, detail: str) -> bool:
+    """End the job without a result and give every token back.
+
+    Returns:
+        False when the job belongs to somebody else by now; then nothing changes.
+    """
+    job = _lock_owned(claim)
+    if job is None:
+        return False
+    _fail(job, code=code, detail=detail)
+    return True
+
+
+@transaction.atomic(durable=True)
+def retry(*, claim: Claim, detail: str) -> Status | None:
+    """Put the job back into the queue after a fault of ours; give up after the last attempt.
+
+    Returns:
+        The new status: after QUEUED the caller must send the job's message again. None when the
+        job belongs to somebody else by now; then nothing changes.
+    """
+    job = _lock_owned(claim)
+    if job is None:
+        return None
+    if job.attempt >= settings.JOB_ATTEMPTS_MAX:
+        return _fail(job, code=FailureCode.INTERNAL_ERROR, detail=detail)
+    return _queue_again(job)
+
+
+@transaction.atomic(durable=True)
+def recover(*, job_id: uuid.UUID) -> Status | None:
+    """Take a running job away from a worker whose lease lapsed.
+
+    It goes back into the queue, or fails with a refund after the last attempt. A row that another
+    transaction has locked is left alone: somebody is at work on it.
+
+    Returns:
+        The new status: after QUEUED the caller must send the job's message again. None when the
+        job was not to be taken.
+    """
+    job = (
+        _locked(skip_locked=True)
+        .filter(pk=job_id, status=Status.RUNNING, lease_expires_at__lt=Now())
+        .first()
+    )
+    if job is None:
+        return None
+    if job.attempt >= settings.JOB_ATTEMPTS_MAX:
+        return _fail(
+            job, code=FailureCode.WORKER_LOST, detail="The lease of the last attempt lapsed."
+        )
+    return _queue_again(job)
+
+
+@transaction.atomic(durable=True)
+def time_out(*, job_id: uuid.UUID, queued_before: dt.datetime) -> bool:
+    """Refund a job that no worker took since ``queued_before``.
+
+    Returns:
+        True when the job was ended by this call.
+    """
+    job = (
+        _locked(skip_locked=True)
+        .filter(pk=job_id, status=Status.QUEUED, queued_at__lt=queued_before)
+        .first()
+    )
+    if job is None:
+        return False
+    _fail(job, code=FailureCode.QUEUE_TIMEOUT, detail="No worker took the job in time.")
+    return True
+
+
+@transaction.atomic(durable=True)
+def mark_sent_again(*, sent_before: dt.datetime, limit: int) -> tuple[uuid.UUID, ...]:
+    """Find queued jobs whose message was last sent before ``sent_before``: it may be lost.
+
+    Returns:
+        At most ``limit`` jobs, marked as sent now; the caller must send them.
+    """
+    overdue = SwapJob.objects.filter(status=Status.QUEUED, sent_at__lt=sent_before)
+    job_ids = tuple(
+        overdue.select_for_update(skip_locked=True, no_key=True)
+        .order_by("sent_at", "pk")
+        .values_list("pk", flat=True)[:limit]
+    )
+    SwapJob.objects.filter(pk__in=job_ids).update(sent_at=Now())
+    return job_ids
+
+
+@transaction.atomic(durable=True)
+def requeue(*, job_id: uuid.UUID) -> None:
+    """Put a job that has not ended back into the queue, taking it from its worker if it has one.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+        JobFinishedError: the job has ended.
+    """
+    _queue_again(_lock_open(job_id))
+
+
+@transaction.atomic(durable=True)
+def stop(*, job_id: uuid.UUID, detail: str) -> None:
+    """End a job that has not ended, with a full refund; its worker's result will be thrown away.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+        JobFinishedError: the job has ended.
+    """
+    _fail(_lock_open(job_id), code=FailureCode.STOPPED_BY_OPERATOR, detail=detail)
+
+
+def _locked(*, skip_locked: bool = False) -> QuerySet[SwapJob]:
+    return SwapJob.objects.select_for_update(
+        no_key=True, of=("self",), skip_locked=skip_locked
+    ).select_related("quote")
+
+
+def _lock_owned(claim: Claim) -> SwapJob | None:
+    """Lock the job if ``claim`` is still the newest right to it."""
+    job = _locked().get(pk=claim.job_id)
+    if job.status == Status.RUNNING and job.attempt == claim.attempt:
+        return job
+    _log_after_commit("inference.job.late_result_discarded", job, stale_attempt=claim.attempt)
+    return None
+
+
+def _lock_open(job_id: uuid.UUID) -> SwapJob:
+    job = _locked().filter(pk=job_id).first()
+    if job is None:
+        raise JobNotFoundError.by_id(job_id)
+    if job.is_final:
+        raise JobFinishedError.for_job(job_id)
+    return job
+
+
+def _queue_again(job: SwapJob) -> Status:
+    """Back to the queue; the attempt number stays, so the next claim outdates the last worker."""
+    try:
+        tokens_services.extend_hold(hold_id=_hold_id(job), expires_at=_hold_deadline())
+    except HoldResolvedError:
+        return _fail(
+            job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed between two attempts."
+        )
+    now = timezone.now()
+    job.status = Status.QUEUED
+    job.lease_expires_at = None
+    job.stage = ""
+    job.progress_percent = 0
+    job.queued_at = job.sent_at = now
+    job.save()
+    _log_after_commit("inference.job.queued_again", job)
+    return Status.QUEUED
+
+
+def _fail(job: SwapJob, *, code: str, detail: str) -> Status:
+    # A hold that expired before has given the tokens back already: the job must end all the same.
+    tokens_services.void_hold(hold_id=_hold_id(job))
+    job.status = Status.FAILED
+    job.error_code = code
+    job.error_detail = detail
+    _end(job)
+    _log_after_commit("inference.job.failed", job, code=code)
+    return Status.FAILED
+
+
+def _end(job: SwapJob) -> None:
+    job.lease_expires_at = None
+    job.finished_at = timezone.now()
+    job.save()
+
+
+def _hold_id(job: SwapJob) -> uuid.UUID:
+    assert job.hold_id is not None, "a committed job has its hold"
+    return job.hold_id
+
+
+def _lease() -> dt.timedelta:
+    return dt.timedelta(seconds=settings.JOB_LEASE_S)
+
+
+def _hold_deadline() -> dt.datetime:
+    return timezone.now() + dt.timedelta(seconds=settings.HOLD_TTL_S)
+
+
+def _log_after_commit(event: str, job: SwapJob, **fields: object) -> None:
+    transaction.on_commit(
+        partial(log.info, event, job_id=str(job.pk), attempt=job.attempt, **fields)
+    )
