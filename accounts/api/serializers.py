@@ -62,6 +62,7 @@ class UserCreateSerializer(serializers.Serializer[Any]):
     user_ref = serializers.CharField(
         required=False,
         max_length=64,
+        trim_whitespace=False,
         help_text=_("Your own id of the user; drawn at random when left out."),
     )
     username = serializers.CharField(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext_lazy as _
 from django_ratelimit.exceptions import Ratelimited
 from rest_framework import exceptions, serializers
@@ -87,18 +85,17 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     error = to_domain_error(exc)
     if error is None:
         return None
-    response = Response(problem(error), status=error.http_status, content_type=PROBLEM_TYPE)
-    for name, value in _headers(exc, error).items():
-        response[name] = value
-    request = context.get("request")
-    if isinstance(request, Request):
-        # Whatever the client accepts, an error is JSON: the page would hide the code.
-        request.accepted_renderer = ProblemRenderer()
-        request.accepted_media_type = PROBLEM_TYPE
-    return response
+    request: Request = context["request"]
+    # Whatever the client accepts, an error is JSON: another format would hide the code.
+    request.accepted_renderer = ProblemRenderer()
+    request.accepted_media_type = PROBLEM_TYPE
+    body = problem(error, request_id=request_id(request))
+    return Response(
+        body, status=error.http_status, headers=_headers(error), content_type=PROBLEM_TYPE
+    )
 
 
-def problem(error: DomainError) -> dict[str, Any]:
+def problem(error: DomainError, *, request_id: str) -> dict[str, Any]:
     """The problem document of ``error``, with texts in the active language."""
     body: dict[str, Any] = {
         "type": f"{settings.PUBLIC_URL}/errors/{error.code}",
@@ -106,7 +103,7 @@ def problem(error: DomainError) -> dict[str, Any]:
         "status": error.http_status,
         "code": error.code,
         "detail": str(error.detail),
-        "request_id": request_id(),
+        "request_id": request_id,
         "retryable": error.retryable,
         "charged_tokens": 0,
     }
@@ -119,12 +116,14 @@ def problem(error: DomainError) -> dict[str, Any]:
     return body
 
 
-def problem_response(error: DomainError) -> JsonResponse:
+def problem_response(request: HttpRequest, error: DomainError) -> JsonResponse:
     """The same answer for code outside the API views (middleware, error pages)."""
-    response = JsonResponse(problem(error), status=error.http_status, content_type=PROBLEM_TYPE)
-    for name, value in _headers(error, error).items():
-        response[name] = value
-    return response
+    return JsonResponse(
+        problem(error, request_id=request_id(request)),
+        status=error.http_status,
+        headers=_headers(error),
+        content_type=PROBLEM_TYPE,
+    )
 
 
 def to_domain_error(exc: Exception) -> DomainError | None:
@@ -150,10 +149,9 @@ def to_domain_error(exc: Exception) -> DomainError | None:
     return None
 
 
-def request_id() -> str:
-    """The id under which this request is logged; a fresh one outside the logging middleware."""
-    bound = structlog.contextvars.get_contextvars().get("request_id")
-    return str(bound or uuid.uuid4())
+def request_id(request: HttpRequest | Request) -> str:
+    """The id under which this request is logged; the middleware has set or checked it."""
+    return request.headers.get("X-Request-Id", "")
 
 
 def user_id(request: Request) -> int:
@@ -163,7 +161,7 @@ def user_id(request: Request) -> int:
     return pk
 
 
-def _headers(exc: Exception, error: DomainError) -> dict[str, str]:
+def _headers(error: DomainError) -> dict[str, str]:
     headers = {}
     if error.http_status == errors.NotAuthenticatedError.http_status:
         headers["WWW-Authenticate"] = 'Bearer realm="api"'
