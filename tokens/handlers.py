@@ -1,0 +1,49 @@
+"""Bodies of the tokens tasks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from tokens import ledger
+from tokens.models import Hold
+
+log = structlog.get_logger(__name__)
+
+
+def expire_holds(*, now: dt.datetime | None = None, limit: int = 500) -> int:
+    """Give back the tokens of holds past their deadline, one transaction each.
+
+    Args:
+        now: the moment that decides; the current one by default.
+        limit: at most this many holds a run, so that a run stays short.
+
+    Returns:
+        How many holds this run expired.
+    """
+    moment = now or timezone.now()
+    due = Hold.objects.filter(status=Hold.Status.PENDING, expires_at__lte=moment)
+    hold_ids = list(due.order_by("expires_at", "pk").values_list("pk", flat=True)[:limit])
+    return sum(_expire(hold_id=hold_id, now=moment) for hold_id in hold_ids)
+
+
+@transaction.atomic(durable=True)
+def _expire(*, hold_id: uuid.UUID, now: dt.datetime) -> bool:
+    hold = ledger.lock_hold(hold_id=hold_id)
+    # Settled, voided or extended between the listing and the lock: nothing is due any more.
+    if hold.status != Hold.Status.PENDING or hold.expires_at > now:
+        return False
+    ledger.resolve(hold=hold, settled=0, status=Hold.Status.EXPIRED, now=now)
+    transaction.on_commit(
+        lambda: log.warning(
+            "tokens.hold.expired",
+            hold_id=str(hold_id),
+            reference=hold.reference,
+            tokens=hold.amount,
+        )
+    )
+    return True

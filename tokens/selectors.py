@@ -1,0 +1,228 @@
+"""Read queries on the ledger."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from django.db.models import BigIntegerField, Case, F, Q, QuerySet, Subquery, Sum, When
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
+
+from tokens.errors import BatchNotFoundError, InvalidCursorError
+from tokens.models import Hold, LedgerAccount, RechargeBatch, RechargeLine, Transfer
+from tokens.types import (
+    Balance,
+    HoldReceipt,
+    RechargeLineView,
+    RechargeReceipt,
+    StatementLine,
+    StatementPage,
+    TransferView,
+)
+
+CURSOR_PATTERN = re.compile(r"[0-9]{1,18}")
+AVAILABLE_CHANGE = Case(
+    When(kind=Transfer.Kind.HOLD, then=-F("amount")),
+    When(kind=Transfer.Kind.SETTLE, then=0),
+    default=F("amount"),
+    output_field=BigIntegerField(),
+)
+HELD_CHANGE = Case(
+    When(kind=Transfer.Kind.HOLD, then=F("amount")),
+    When(kind=Transfer.Kind.RECHARGE, then=0),
+    default=-F("amount"),
+    output_field=BigIntegerField(),
+)
+
+
+def balance(*, user_id: int) -> Balance:
+    """The user's wallet now; all zeros while it was never used."""
+    row = LedgerAccount.objects.filter(owner_id=user_id).values_list("available", "held").first()
+    available, held = row or (0, 0)
+    return Balance(available=available, held=held)
+
+
+def statement(*, user_id: int, limit: int, cursor: str | None = None) -> StatementPage:
+    """The user's journal, newest first, each line with the balance right after it.
+
+    One statement reads the lines, the wallet and what happened since the page, so a charge that
+    commits in between cannot make the running balance disagree with the lines.
+
+    Raises:
+        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
+    """
+    before = _parse_cursor(cursor)
+    mine = Transfer.objects.filter(wallet__owner_id=user_id)
+    page = mine if before is None else mine.filter(pk__lt=before)
+    newer = mine.none() if before is None else mine.filter(pk__gte=before)
+    rows = list(
+        page.order_by("-pk")
+        .select_related("hold", "recharge_line", "wallet")
+        .annotate(
+            available_change=AVAILABLE_CHANGE,
+            held_change=HELD_CHANGE,
+            newer_available=_total(newer, AVAILABLE_CHANGE),
+            newer_held=_total(newer, HELD_CHANGE),
+        )[: limit + 1]
+    )
+    lines: list[StatementLine] = []
+    if rows:
+        available = rows[0].wallet.available - rows[0].newer_available
+        held = rows[0].wallet.held - rows[0].newer_held
+    for row in rows[:limit]:
+        lines.append(StatementLine(transfer=_view(row), available_after=available, held_after=held))
+        available -= row.available_change
+        held -= row.held_change
+    is_last = len(rows) <= limit
+    return StatementPage(
+        lines=tuple(lines), next_cursor=None if is_last else str(rows[limit - 1].pk)
+    )
+
+
+def hold_receipt(*, hold_id: uuid.UUID) -> HoldReceipt:
+    """What became of one hold.
+
+    Raises:
+        KeyError: there is no such hold.
+    """
+    return hold_receipts(hold_ids=[hold_id])[hold_id]
+
+
+def hold_receipts(*, hold_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, HoldReceipt]:
+    """What became of many holds, in two queries."""
+    transfers: dict[uuid.UUID, list[TransferView]] = defaultdict(list)
+    rows = (
+        Transfer.objects.filter(hold_id__in=hold_ids)
+        .select_related("hold")
+        .annotate(available_change=AVAILABLE_CHANGE)
+        .order_by("pk")
+    )
+    for row in rows:
+        assert row.hold_id is not None, "filtered by hold"
+        transfers[row.hold_id].append(_view(row))
+    return {
+        hold.pk: HoldReceipt(
+            hold_id=hold.pk,
+            status=hold.status.lower(),
+            held=hold.amount,
+            settled=hold.settled,
+            refunded=0 if hold.status == Hold.Status.PENDING else hold.amount - hold.settled,
+            transfers=tuple(transfers[hold.pk]),
+        )
+        for hold in Hold.objects.filter(pk__in=hold_ids)
+    }
+
+
+def recharge_receipt(*, batch_id: uuid.UUID, is_replay: bool = False) -> RechargeReceipt:
+    """The outcome of a batch with every line that failed.
+
+    Raises:
+        BatchNotFoundError: there is no such batch.
+    """
+    batch = RechargeBatch.objects.filter(pk=batch_id).first()
+    if batch is None:
+        raise BatchNotFoundError(_("There is no recharge batch with this id."))
+    failures = batch.lines.exclude(outcome=RechargeLine.Outcome.APPLIED).order_by("row_no")
+    return _receipt(batch, failures=_line_views(failures), is_replay=is_replay)
+
+
+def recharge_batches(
+    *, limit: int, cursor: str | None = None
+) -> tuple[list[RechargeReceipt], str | None]:
+    """Batches, newest first, without their lines; and the cursor of the next page.
+
+    Raises:
+        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
+    """
+    batches = RechargeBatch.objects.order_by("-created_at", "-id")
+    if cursor is not None:
+        batches = batches.filter(_after_batch(cursor))
+    rows = list(batches[: limit + 1])
+    next_cursor = str(rows[limit - 1].pk) if len(rows) > limit else None
+    return [_receipt(batch, failures=(), is_replay=False) for batch in rows[:limit]], next_cursor
+
+
+def recharge_lines(
+    *, batch_id: uuid.UUID, limit: int, cursor: str | None = None
+) -> tuple[list[RechargeLineView], str | None]:
+    """The lines of a batch in the order of the request; and the cursor of the next page.
+
+    Raises:
+        BatchNotFoundError: there is no such batch.
+        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
+    """
+    if not RechargeBatch.objects.filter(pk=batch_id).exists():
+        raise BatchNotFoundError(_("There is no recharge batch with this id."))
+    lines = RechargeLine.objects.filter(batch_id=batch_id, row_no__gt=_parse_cursor(cursor) or 0)
+    rows = _line_views(lines.order_by("row_no")[: limit + 1])
+    next_cursor = str(rows[limit - 1].row_no) if len(rows) > limit else None
+    return list(rows[:limit]), next_cursor
+
+
+def _parse_cursor(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not CURSOR_PATTERN.fullmatch(cursor):
+        raise InvalidCursorError(_("The cursor is not one of ours."), param="cursor")
+    return int(cursor)
+
+
+def _after_batch(cursor: str) -> Q:
+    try:
+        batch = RechargeBatch.objects.get(pk=uuid.UUID(cursor))
+    except (ValueError, RechargeBatch.DoesNotExist) as error:
+        raise InvalidCursorError(_("The cursor is not one of ours."), param="cursor") from error
+    return Q(created_at__lt=batch.created_at) | Q(created_at=batch.created_at, pk__lt=batch.pk)
+
+
+def _total(transfers: QuerySet[Transfer], change: Case) -> Coalesce:
+    """The sum of ``change`` over all ``transfers`` as one sub-query that names no outer row."""
+    totals = transfers.order_by().values("wallet").annotate(total=Sum(change)).values("total")
+    return Coalesce(Subquery(totals), 0, output_field=BigIntegerField())
+
+
+def _view(row: Transfer) -> TransferView:
+    if row.hold is not None:
+        reference = row.hold.reference
+    else:
+        assert row.recharge_line is not None, "a CHECK ties the kind to its origin"
+        reference = f"recharge_batch:{row.recharge_line.batch_id}"
+    change: int = row.available_change  # type: ignore[attr-defined]  # annotated by the query
+    return TransferView(
+        id=f"tr_{row.pk}",
+        kind=row.kind.lower(),
+        tokens=row.amount,
+        available_change=change,
+        recorded_at=row.recorded_at,
+        reference=reference,
+    )
+
+
+def _line_views(lines: Iterable[RechargeLine]) -> tuple[RechargeLineView, ...]:
+    return tuple(
+        RechargeLineView(
+            row_no=line.row_no, user_ref=line.user_ref, amount=line.amount, code=line.outcome
+        )
+        for line in lines
+    )
+
+
+def _receipt(
+    batch: RechargeBatch, *, failures: tuple[RechargeLineView, ...], is_replay: bool
+) -> RechargeReceipt:
+    return RechargeReceipt(
+        batch_id=batch.pk,
+        mode=batch.mode.lower(),
+        status=batch.status.lower(),
+        operator=batch.operator,
+        reason=batch.reason,
+        lines_count=batch.lines_count,
+        applied_count=batch.applied_count,
+        tokens_total=batch.tokens_total,
+        created_at=batch.created_at,
+        failures=failures,
+        is_replay=is_replay,
+    )
