@@ -162,7 +162,7 @@ def user_id(request: Request) -> int:
 
 
 def _headers(error: DomainError) -> dict[str, str]:
-    headers = {}
+    headers = dict(error.headers)
     if error.http_status == errors.NotAuthenticatedError.http_status:
         headers["WWW-Authenticate"] = 'Bearer realm="api"'
     retry_after_s = error.context.get("retry_after_s")

@@ -44,6 +44,8 @@ class DomainError(Exception):
         self.param = param
         self.errors = tuple(errors)
         self.context = context
+        # Extra headers of the API's answer, for example that a refusal is a replay.
+        self.headers: dict[str, str] = {}
 
     def __str__(self) -> str:
         return str(self.detail)
