@@ -1,0 +1,126 @@
+"""Parameters, headers and examples of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from facefusion_site.common import drf, idempotency
+
+PROBLEM = drf.ProblemSerializer
+PICTURE: Final = {
+    (200, content_type): OpenApiTypes.BINARY
+    for content_type in ("image/jpeg", "image/png", "image/webp")
+}
+THUMBNAIL: Final = {(200, "image/jpeg"): OpenApiTypes.BINARY}
+
+_ID: Final = "0d9a3a52-6a7c-4f6c-9c54-0a3f6a1f5f10"
+_SOURCE: Final = "7b0f3c1e-30b7-4d5a-8d54-4f1e0f6d8a21"
+_TARGET: Final = "5c2ad7f4-9a0e-4d0c-b7b8-1f1f2e3d4c5b"
+_QUOTE: Final = "a3a1f0c2-7f5e-4a53-8d0e-9b6f6f2f7c11"
+
+
+def errors(*statuses: int) -> dict[int, Any]:
+    """The error answers of an operation that needs a signed-in caller with a scope."""
+    return dict.fromkeys((401, 403, *statuses), PROBLEM)
+
+
+def header(name: str, description: str, *, status: int) -> OpenApiParameter:
+    """A header of the answer with this status."""
+    return OpenApiParameter(
+        name=name,
+        location=OpenApiParameter.HEADER,
+        response=[status],
+        description=description,
+    )
+
+
+KEY_PARAMETER: Final = OpenApiParameter(
+    name=idempotency.KEY_HEADER,
+    location=OpenApiParameter.HEADER,
+    required=True,
+    description="Up to 255 printable ASCII characters; repeat it when you retry.",
+)
+REPLAYED_HEADER: Final = header(
+    idempotency.REPLAYED_HEADER, "“true” when an earlier request made the job.", status=202
+)
+LOCATION_HEADER: Final = header("Location", "Where to poll the job.", status=202)
+ETAG_HEADER: Final = header("ETag", "Send it back as If-None-Match.", status=200)
+RETRY_HEADER: Final = header(
+    "Retry-After", "Seconds until the next poll makes sense; absent at the end.", status=200
+)
+IF_NONE_MATCH: Final = OpenApiParameter(
+    name="If-None-Match",
+    location=OpenApiParameter.HEADER,
+    description="The ETag of the last answer; 304 when nothing changed.",
+)
+NOT_MODIFIED: Final = OpenApiResponse(description="Nothing changed since the given ETag.")
+
+QUOTE_REQUEST: Final = OpenApiExample(
+    "Price one swap",
+    value={
+        "operation": "image_swap",
+        "source_asset_id": _SOURCE,
+        "target_asset_id": _TARGET,
+        "options": {"target_faces": "largest"},
+    },
+    request_only=True,
+)
+QUOTE_ANSWER: Final = OpenApiExample(
+    "A promised price",
+    value={
+        "id": _QUOTE,
+        "operation": "image_swap",
+        "source_asset_id": _SOURCE,
+        "target_asset_id": _TARGET,
+        "options": {"target_faces": "largest"},
+        "tokens": 1,
+        "lines": [{"operation": "image_swap", "quantity": 1, "unit_price": 1, "tokens": 1}],
+        "balance": {"available": 100, "after": 99},
+        "job_id": None,
+        "created_at": "2026-11-23T09:00:00Z",
+        "expires_at": "2026-11-23T09:15:00Z",
+    },
+    response_only=True,
+    status_codes=["200", "201"],
+)
+JOB_REQUEST: Final = OpenApiExample("Redeem a quote", value={"quote_id": _QUOTE}, request_only=True)
+JOB_ANSWER: Final = OpenApiExample(
+    "An accepted job",
+    value={
+        "id": _ID,
+        "state": "queued",
+        "operation": "image_swap",
+        "quote_id": _QUOTE,
+        "source_asset_id": _SOURCE,
+        "target_asset_id": _TARGET,
+        "options": {"target_faces": "largest"},
+        "attempt": 0,
+        "progress": {"stage": None, "percent": 0},
+        "error": None,
+        "output": None,
+        "faces": [],
+        "receipt": {
+            "quoted": 1,
+            "held": 1,
+            "settled": 0,
+            "refunded": 0,
+            "transfers": [
+                {
+                    "id": "tr_42",
+                    "kind": "hold",
+                    "tokens": 1,
+                    "available_change": -1,
+                    "recorded_at": "2026-11-23T09:01:00Z",
+                }
+            ],
+        },
+        "created_at": "2026-11-23T09:01:00Z",
+        "started_at": None,
+        "finished_at": None,
+    },
+    response_only=True,
+    status_codes=["202"],
+)

@@ -1,0 +1,282 @@
+"""Wire format of the inference API. States are lower case on the wire, upper case in rows."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from inference.errors import failure_text
+from inference.models import MediaAsset, SwapJob, SwapQuote
+from inference.selectors import JobDetail, QuoteDetail
+from inference.types import SwapOptions, TargetFaces
+
+
+class StrictUUIDField(serializers.UUIDField):
+    """Text only: DRF would take the number 5 for a UUID."""
+
+    def to_internal_value(self, data: Any) -> uuid.UUID:
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
+class LowerCaseChoiceField(serializers.ChoiceField):
+    """Choices that are lower case on the wire and upper case in rows."""
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        super().__init__(choices=[str(choice).lower() for choice in choices], **kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        return str(value).lower()
+
+
+class UploadSerializer(serializers.Serializer[Any]):
+    """A picture to keep."""
+
+    file = serializers.FileField(
+        allow_empty_file=True, help_text=_("A JPEG, PNG or still WebP picture.")
+    )
+
+
+class AssetSerializer(serializers.Serializer[MediaAsset]):
+    """An uploaded picture; sides are of the upright picture."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField(source="original_name")
+    content_type = serializers.CharField()
+    bytes = serializers.IntegerField(source="size_bytes")
+    width = serializers.IntegerField(source="width_px", help_text=_("Pixels."))
+    height = serializers.IntegerField(source="height_px", help_text=_("Pixels."))
+    sha256 = serializers.CharField()
+    content_url = serializers.SerializerMethodField()
+    thumbnail_url = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+
+    @extend_schema_field(serializers.URLField())
+    def get_content_url(self, asset: MediaAsset) -> str:
+        """Where the owner gets the bytes."""
+        return _absolute(self, "asset-content", asset_id=asset.pk)
+
+    @extend_schema_field(serializers.URLField())
+    def get_thumbnail_url(self, asset: MediaAsset) -> str:
+        """Where the owner gets a small JPEG."""
+        return _absolute(self, "asset-thumbnail", asset_id=asset.pk)
+
+
+class SwapOptionsSerializer(serializers.Serializer[Any]):
+    """What may be chosen about a swap."""
+
+    target_faces = serializers.ChoiceField(
+        choices=[choice.value for choice in TargetFaces],
+        default=TargetFaces.ONE.value,
+        help_text=_("one: refuse a target with several faces; largest; all."),
+    )
+
+
+class QuoteCreateSerializer(serializers.Serializer[Any]):
+    """A swap to be priced: the face of the source goes onto the target."""
+
+    operation = serializers.ChoiceField(choices=["image_swap"])
+    source_asset_id = StrictUUIDField()
+    target_asset_id = StrictUUIDField()
+    options = SwapOptionsSerializer(required=False)
+
+    def to_options(self) -> SwapOptions:
+        """The validated options as a value of the app."""
+        chosen = self.validated_data.get("options", {})
+        return SwapOptions(TargetFaces(chosen.get("target_faces", TargetFaces.ONE)))
+
+
+class PriceLineSerializer(serializers.Serializer[Any]):
+    """One line of the price."""
+
+    operation = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit_price = serializers.IntegerField(help_text=_("Tokens a unit."))
+    tokens = serializers.IntegerField()
+
+
+class QuoteBalanceSerializer(serializers.Serializer[Any]):
+    """The wallet now and after the job; below zero means that tokens are missing."""
+
+    available = serializers.IntegerField()
+    after = serializers.IntegerField()
+
+
+class QuoteSerializer(serializers.Serializer[QuoteDetail]):
+    """A price that is promised until ``expires_at`` and pays for one job."""
+
+    id = serializers.UUIDField(source="quote.id")
+    operation = LowerCaseChoiceField(SwapQuote.Operation.values, source="quote.operation")
+    source_asset_id = serializers.UUIDField(source="quote.source_id")
+    target_asset_id = serializers.UUIDField(source="quote.target_id")
+    options = SwapOptionsSerializer(source="quote.options")
+    tokens = serializers.IntegerField(source="quote.tokens")
+    lines = PriceLineSerializer(source="quote.price_lines", many=True)
+    balance = serializers.SerializerMethodField()
+    job_id = serializers.UUIDField(
+        allow_null=True, help_text=_("The job that this quote paid for, if any.")
+    )
+    created_at = serializers.DateTimeField(source="quote.created_at")
+    expires_at = serializers.DateTimeField(source="quote.expires_at")
+
+    @extend_schema_field(QuoteBalanceSerializer)
+    def get_balance(self, detail: QuoteDetail) -> dict[str, int]:
+        """What the caller can afford."""
+        available = detail.balance.available
+        return {"available": available, "after": available - detail.quote.tokens}
+
+
+class JobCreateSerializer(serializers.Serializer[Any]):
+    """A job is a quote that is redeemed."""
+
+    quote_id = StrictUUIDField()
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a job is."""
+
+    stage = serializers.CharField(
+        allow_null=True, help_text=_("detect, prepare, swap, blend or publish.")
+    )
+    percent = serializers.IntegerField(min_value=0, max_value=100)
+
+
+class JobErrorSerializer(serializers.Serializer[Any]):
+    """Why a job failed."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class JobOutputSerializer(serializers.Serializer[Any]):
+    """The result of a job that succeeded."""
+
+    url = serializers.URLField(help_text=_("Only the owner can fetch it."))
+    sha256 = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    content_type = serializers.CharField()
+
+
+class JobFaceSerializer(serializers.Serializer[Any]):
+    """One replaced face: cosine similarity to the source, before and after, from -1 to 1."""
+
+    box_xyxy = serializers.ListField(
+        child=serializers.FloatField(), help_text=_("Left, top, right, bottom in pixels.")
+    )
+    similarity_before = serializers.FloatField()
+    similarity_after = serializers.FloatField()
+
+
+class TransferSerializer(serializers.Serializer[Any]):
+    """One row of the token journal, as in the statement."""
+
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["hold", "settle", "release"])
+    tokens = serializers.IntegerField()
+    available_change = serializers.IntegerField()
+    recorded_at = serializers.DateTimeField()
+
+
+class ReceiptSerializer(serializers.Serializer[JobDetail]):
+    """What became of the tokens of a job: once it has ended, held = settled + refunded."""
+
+    quoted = serializers.IntegerField(source="job.quote.tokens")
+    held = serializers.IntegerField(source="receipt.held")
+    settled = serializers.IntegerField(source="receipt.settled")
+    refunded = serializers.IntegerField(source="receipt.refunded")
+    transfers = TransferSerializer(source="receipt.transfers", many=True)
+
+
+class JobSerializer(serializers.Serializer[JobDetail]):
+    """A job with its progress, its outcome and its receipt."""
+
+    id = serializers.UUIDField(source="job.id")
+    state = LowerCaseChoiceField(SwapJob.Status.values, source="job.status")
+    operation = LowerCaseChoiceField(SwapQuote.Operation.values, source="job.quote.operation")
+    quote_id = serializers.UUIDField(source="job.quote_id")
+    source_asset_id = serializers.UUIDField(source="job.quote.source_id")
+    target_asset_id = serializers.UUIDField(source="job.quote.target_id")
+    options = SwapOptionsSerializer(source="job.quote.options")
+    attempt = serializers.IntegerField(source="job.attempt")
+    progress = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField()
+    output = serializers.SerializerMethodField()
+    faces = JobFaceSerializer(source="job.faces", many=True)
+    receipt = ReceiptSerializer(source="*")
+    created_at = serializers.DateTimeField(source="job.created_at")
+    started_at = serializers.DateTimeField(source="job.started_at", allow_null=True)
+    finished_at = serializers.DateTimeField(source="job.finished_at", allow_null=True)
+
+    @extend_schema_field(ProgressSerializer)
+    def get_progress(self, detail: JobDetail) -> dict[str, Any]:
+        """The stage is null while no worker is at it."""
+        return {"stage": detail.job.stage or None, "percent": detail.job.progress_percent}
+
+    @extend_schema_field(JobErrorSerializer(allow_null=True))
+    def get_error(self, detail: JobDetail) -> dict[str, str] | None:
+        """The text follows from the code: exceptions may name what is not the owner's business."""
+        code = detail.job.error_code
+        return {"code": code, "detail": str(failure_text(code))} if code else None
+
+    @extend_schema_field(JobOutputSerializer(allow_null=True))
+    def get_output(self, detail: JobDetail) -> dict[str, Any] | None:
+        """Null until the job has succeeded."""
+        job = detail.job
+        if job.status != SwapJob.Status.SUCCEEDED:
+            return None
+        return {
+            "url": _absolute(self, "job-result", job_id=job.pk),
+            "sha256": job.result_sha256,
+            "width": job.result_width_px,
+            "height": job.result_height_px,
+            "bytes": job.result_size_bytes,
+            "content_type": job.result_content_type,
+        }
+
+
+class AssetPageSerializer(serializers.Serializer[Any]):
+    """A page of uploads, newest first."""
+
+    items = AssetSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class JobPageSerializer(serializers.Serializer[Any]):
+    """A page of jobs, newest first."""
+
+    items = JobSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class PageQuerySerializer(serializers.Serializer[Any]):
+    """Query parameters of a list."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
+    cursor = serializers.CharField(
+        required=False, default=None, help_text=_("“next_cursor” of the page before.")
+    )
+
+
+class JobQuerySerializer(PageQuerySerializer):
+    """Query parameters of the list of jobs."""
+
+    state = LowerCaseChoiceField(
+        SwapJob.Status.values, required=False, default=None, help_text=_("Only jobs in this state.")
+    )
+
+    def validate_state(self, state: str | None) -> str | None:
+        """The row's spelling."""
+        return state.upper() if state else None
+
+
+def _absolute(serializer: serializers.BaseSerializer[Any], name: str, **ids: uuid.UUID) -> str:
+    url: str = serializer.context["request"].build_absolute_uri(reverse(name, kwargs=ids))
+    return url

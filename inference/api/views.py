@@ -1,0 +1,353 @@
+"""HTTP face of inference."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from django.conf import settings
+from django.http import FileResponse
+from django.utils.http import parse_etags
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import scope
+from facefusion_site.common import drf, idempotency
+from facefusion_site.common.limits import limit
+from inference import downloads, selectors, services, storage
+from inference.api import schema, serializers
+from inference.errors import JobFailedError, JobNotFinishedError, failure_text
+from inference.models import SwapJob
+
+# What a multipart body adds around the file: boundaries and part headers.
+_MULTIPART_OVERHEAD_BYTES: Final = 64 * 1024
+_POLL_S: Final = 1
+
+
+class ScopedView(APIView):
+    """A view whose methods need a signed-in caller with one scope each."""
+
+    scopes: ClassVar[dict[str, str]]
+
+    def get_permissions(self) -> list[Any]:
+        """Reading and writing are different scopes."""
+        method = "GET" if self.request.method in {"HEAD", "OPTIONS"} else self.request.method or ""
+        needed = self.scopes.get(method)
+        return [IsAuthenticated(), scope(needed)()] if needed else [IsAuthenticated()]
+
+
+class AnyAcceptNegotiation(DefaultContentNegotiation):
+    """For answers that are pictures: what the client accepts only shapes the errors, as JSON."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Sequence[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        """The first renderer, whatever the Accept header says."""
+        return renderers[0], renderers[0].media_type
+
+
+class AssetListView(ScopedView):
+    """Uploads."""
+
+    scopes = {"GET": "media:read", "POST": "media:write"}
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(
+        operation_id="assets_list",
+        summary="List your uploads",
+        tags=["assets"],
+        parameters=[serializers.PageQuerySerializer],
+        responses={200: serializers.AssetPageSerializer, **schema.errors(400)},
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first."""
+        query = _valid(serializers.PageQuerySerializer(data=request.query_params))
+        items, next_cursor = selectors.assets(owner_id=drf.user_id(request), **query)
+        page = {"items": items, "next_cursor": next_cursor}
+        return Response(serializers.AssetPageSerializer(page, context={"request": request}).data)
+
+    @extend_schema(
+        operation_id="assets_create",
+        summary="Upload a picture",
+        tags=["assets"],
+        request={"multipart/form-data": serializers.UploadSerializer},
+        responses={201: serializers.AssetSerializer, **schema.errors(400, 413, 415, 422, 429)},
+    )
+    @limit(group="uploads", rate="UPLOADS_RATE", key="user")
+    def post(self, request: Request) -> Response:
+        """The whole picture is decoded before it is accepted; only its owner can fetch it."""
+        # Seen before the body is read: nothing of it is written to disk.
+        announced = request.META.get("CONTENT_LENGTH") or ""
+        if announced.isdecimal() and int(announced) > settings.UPLOAD_BYTES_MAX + _MULTIPART_OVERHEAD_BYTES:
+            raise services.upload_too_large()
+        file = _valid(serializers.UploadSerializer(data=request.data))["file"]
+        asset = services.register_media(
+            owner_id=drf.user_id(request), file=file, name=file.name or ""
+        )
+        return Response(
+            serializers.AssetSerializer(asset, context={"request": request}).data,
+            status=status.HTTP_201_CREATED,
+            headers={"Location": f"{request.path}/{asset.pk}"},
+        )
+
+
+class AssetView(ScopedView):
+    """One upload."""
+
+    scopes = {"GET": "media:read"}
+
+    @extend_schema(
+        operation_id="assets_get",
+        summary="Read an upload",
+        tags=["assets"],
+        responses={200: serializers.AssetSerializer, **schema.errors(404)},
+    )
+    def get(self, request: Request, asset_id: uuid.UUID) -> Response:
+        """What was found in the file."""
+        asset = selectors.asset(owner_id=drf.user_id(request), asset_id=asset_id)
+        return Response(serializers.AssetSerializer(asset, context={"request": request}).data)
+
+
+class AssetContentView(ScopedView):
+    """The bytes of one upload."""
+
+    scopes = {"GET": "media:read"}
+    content_negotiation_class = AnyAcceptNegotiation
+
+    @extend_schema(
+        operation_id="assets_content",
+        summary="Download an upload",
+        tags=["assets"],
+        responses={**schema.PICTURE, **schema.errors(404)},
+    )
+    def get(self, request: Request, asset_id: uuid.UUID) -> FileResponse:
+        """The file as it was uploaded."""
+        asset = selectors.asset(owner_id=drf.user_id(request), asset_id=asset_id)
+        return downloads.picture(
+            key=asset.file_key,
+            content_type=asset.content_type,
+            file_name=f"{asset.pk}.{storage.EXTENSIONS[asset.content_type]}",
+            is_attachment=True,
+        )
+
+
+class AssetThumbnailView(ScopedView):
+    """A small picture of one upload."""
+
+    scopes = {"GET": "media:read"}
+    content_negotiation_class = AnyAcceptNegotiation
+
+    @extend_schema(
+        operation_id="assets_thumbnail",
+        summary="See an upload in small",
+        tags=["assets"],
+        responses={**schema.THUMBNAIL, **schema.errors(404)},
+    )
+    def get(self, request: Request, asset_id: uuid.UUID) -> FileResponse:
+        """A JPEG of at most 320 pixels a side."""
+        asset = selectors.asset(owner_id=drf.user_id(request), asset_id=asset_id)
+        return downloads.thumbnail(key=asset.file_key)
+
+
+class QuoteListView(ScopedView):
+    """Quotes."""
+
+    scopes = {"POST": "jobs:write"}
+
+    @extend_schema(
+        operation_id="quotes_create",
+        summary="Price a swap",
+        tags=["jobs"],
+        request=serializers.QuoteCreateSerializer,
+        responses={201: serializers.QuoteSerializer, **schema.errors(400, 404, 415, 429)},
+        examples=[schema.QUOTE_REQUEST, schema.QUOTE_ANSWER],
+    )
+    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    def post(self, request: Request) -> Response:
+        """Free. The price is promised until the quote expires, and pays for one job."""
+        body = serializers.QuoteCreateSerializer(data=request.data)
+        data = _valid(body)
+        owner_id = drf.user_id(request)
+        quote = services.quote_swap(
+            owner_id=owner_id,
+            source_asset_id=data["source_asset_id"],
+            target_asset_id=data["target_asset_id"],
+            options=body.to_options(),
+        )
+        detail = selectors.quote_detail(owner_id=owner_id, quote_id=quote.pk)
+        return Response(
+            serializers.QuoteSerializer(detail).data,
+            status=status.HTTP_201_CREATED,
+            headers={"Location": f"{request.path}/{quote.pk}"},
+        )
+
+
+class QuoteView(ScopedView):
+    """One quote."""
+
+    scopes = {"GET": "jobs:read"}
+
+    @extend_schema(
+        operation_id="quotes_get",
+        summary="Read a quote",
+        tags=["jobs"],
+        responses={200: serializers.QuoteSerializer, **schema.errors(404)},
+        examples=[schema.QUOTE_ANSWER],
+    )
+    def get(self, request: Request, quote_id: uuid.UUID) -> Response:
+        """With the balance as it is now, and the job it paid for."""
+        detail = selectors.quote_detail(owner_id=drf.user_id(request), quote_id=quote_id)
+        return Response(serializers.QuoteSerializer(detail).data)
+
+
+class JobListView(ScopedView):
+    """Swap jobs."""
+
+    scopes = {"GET": "jobs:read", "POST": "jobs:write"}
+
+    @extend_schema(
+        operation_id="jobs_list",
+        summary="List your jobs",
+        tags=["jobs"],
+        parameters=[serializers.JobQuerySerializer],
+        responses={200: serializers.JobPageSerializer, **schema.errors(400)},
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first, each with its receipt."""
+        query = _valid(serializers.JobQuerySerializer(data=request.query_params))
+        items, next_cursor = selectors.jobs(
+            owner_id=drf.user_id(request),
+            status=query["state"],
+            limit=query["limit"],
+            cursor=query["cursor"],
+        )
+        page = {"items": items, "next_cursor": next_cursor}
+        return Response(serializers.JobPageSerializer(page, context={"request": request}).data)
+
+    @extend_schema(
+        operation_id="jobs_create",
+        summary="Submit a swap",
+        tags=["jobs"],
+        parameters=[schema.KEY_PARAMETER, schema.LOCATION_HEADER, schema.REPLAYED_HEADER],
+        request=serializers.JobCreateSerializer,
+        responses={
+            202: serializers.JobSerializer,
+            **schema.errors(400, 402, 404, 409, 415, 422, 429),
+        },
+        examples=[schema.JOB_REQUEST, schema.JOB_ANSWER],
+    )
+    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    def post(self, request: Request) -> Response:
+        """Redeems a quote: its tokens are held now, and charged only for a result."""
+        key = idempotency.require_key(request)
+        data = _valid(serializers.JobCreateSerializer(data=request.data))
+        owner_id = drf.user_id(request)
+        submitted = services.submit_swap_job(
+            owner_id=owner_id, quote_id=data["quote_id"], idempotency_key=key
+        )
+        detail = selectors.job_detail(owner_id=owner_id, job_id=submitted.job_id)
+        headers = {"Location": f"{request.path}/{submitted.job_id}", "Retry-After": str(_POLL_S)}
+        if submitted.is_replay:
+            headers[idempotency.REPLAYED_HEADER] = "true"
+        return Response(
+            serializers.JobSerializer(detail, context={"request": request}).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers=headers,
+        )
+
+
+class JobView(ScopedView):
+    """One swap job."""
+
+    scopes = {"GET": "jobs:read"}
+
+    @extend_schema(
+        operation_id="jobs_get",
+        summary="Read a job",
+        tags=["jobs"],
+        parameters=[schema.IF_NONE_MATCH, schema.ETAG_HEADER, schema.RETRY_HEADER],
+        responses={
+            200: serializers.JobSerializer,
+            304: schema.NOT_MODIFIED,
+            **schema.errors(404),
+        },
+    )
+    def get(self, request: Request, job_id: uuid.UUID) -> Response:
+        """Poll this until the state is succeeded or failed."""
+        detail = selectors.job_detail(owner_id=drf.user_id(request), job_id=job_id)
+        body = serializers.JobSerializer(detail, context={"request": request}).data
+        etag = f'W/"{idempotency.fingerprint(body)}"'
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+        if not detail.job.is_final:
+            headers["Retry-After"] = str(_POLL_S)
+        if etag in parse_etags(request.headers.get("If-None-Match", "")):
+            return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
+        return Response(body, headers=headers)
+
+
+class JobResultView(ScopedView):
+    """The result of one job."""
+
+    scopes = {"GET": "jobs:read"}
+    content_negotiation_class = AnyAcceptNegotiation
+
+    @extend_schema(
+        operation_id="jobs_result",
+        summary="Download a result",
+        tags=["jobs"],
+        responses={**schema.PICTURE, **schema.errors(404, 409, 410)},
+    )
+    def get(self, request: Request, job_id: uuid.UUID) -> FileResponse:
+        """The new picture, for its owner only."""
+        job = _finished_job(request, job_id)
+        return downloads.picture(
+            key=job.result_key,
+            content_type=job.result_content_type,
+            file_name=f"swap-{job.pk}.{storage.EXTENSIONS[job.result_content_type]}",
+            is_attachment=True,
+        )
+
+
+class JobThumbnailView(ScopedView):
+    """A small picture of one result."""
+
+    scopes = {"GET": "jobs:read"}
+    content_negotiation_class = AnyAcceptNegotiation
+
+    @extend_schema(
+        operation_id="jobs_thumbnail",
+        summary="See a result in small",
+        tags=["jobs"],
+        responses={**schema.THUMBNAIL, **schema.errors(404, 409, 410)},
+    )
+    def get(self, request: Request, job_id: uuid.UUID) -> FileResponse:
+        """A JPEG of at most 320 pixels a side."""
+        return downloads.thumbnail(key=_finished_job(request, job_id).result_key)
+
+
+def _valid(serializer: Any) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def _finished_job(request: Request, job_id: uuid.UUID) -> SwapJob:
+    job = selectors.job(owner_id=drf.user_id(request), job_id=job_id)
+    if not job.is_final:
+        raise JobNotFinishedError(
+            _("The job has no result yet."), state=job.status.lower(), retry_after_s=_POLL_S
+        )
+    if job.status != SwapJob.Status.SUCCEEDED:
+        raise JobFailedError(failure_text(job.error_code), error_code=job.error_code)
+    return job
