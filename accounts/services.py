@@ -201,3 +201,19 @@ def _check_key_request(
         raise ApiKeyRequestInvalidError(detail % {"scopes": ", ".join(refused)}, param="scopes")
     if expires_at is not None and expires_at <= timezone.now():
         raise ApiKeyRequestInvalidError(_("The expiry lies in the past."), param="expires_at")
+
+
+@transaction.atomic
+def set_password(*, user_id: int, password: str) -> None:
+    """Replace the password. Joins the caller's transaction, or owns one.
+
+    Raises:
+        UserNotFoundError: there is no such user.
+        PasswordRefusedError: the validators in the settings refuse the password.
+    """
+    user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+    if user is None:
+        raise UserNotFoundError(_("No such user."))
+    _check_password(password, username=user.username, email=user.email)
+    user.set_password(password)
+    user.save(update_fields=["password"])
