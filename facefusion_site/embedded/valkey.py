@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from facefusion_site.embedded import processes
 from facefusion_site.embedded.errors import EmbeddedError, PortTakenError
@@ -95,7 +97,9 @@ class Valkey:
             host="127.0.0.1",
             port=state.valkey_port,
             password=state.valkey_password,
-            socket_timeout=5,
+            socket_timeout=2,
+            # Another program may hold the port and say nothing: ask once.
+            retry=Retry(NoBackoff(), retries=0),
             decode_responses=True,
         )
         try:
