@@ -1,0 +1,161 @@
+"""Pages that show several apps at once: the start page and the studio."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from inference import selectors as inference_selectors
+from inference.errors import failure_text
+from inference.selectors import JobDetail
+from tokens import selectors as tokens_selectors
+from tokens.types import StatementLine
+
+_JOBS_SHOWN: Final = 6
+_LINES_SHOWN: Final = 10
+_LINE_TEXTS: Final[dict[str, Promise]] = {
+    "recharge": _("Recharge"),
+    "hold": _("Set aside for a swap"),
+    "settle": _("Swap charged"),
+    "release": _("Given back"),
+}
+_STATE_TEXTS: Final[dict[str, Promise]] = {
+    "queued": _("Waiting"),
+    "running": _("Running"),
+    "succeeded": _("Ready"),
+    "failed": _("Failed, not charged"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobCard:
+    """One job on the start page; the address opens it in the studio."""
+
+    state: str
+    state_text: str
+    problem: str
+    studio_url: str
+    thumbnail_url: str | None
+    created_at: dt.datetime
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """One line of the statement on the start page; changes are signed token counts."""
+
+    text: str
+    recorded_at: dt.datetime
+    available_change: int
+    available_after: int
+    held_after: int
+
+
+@never_cache
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what the product is, or the signed-in user's balance, jobs and statement."""
+    if not request.user.is_authenticated:
+        prices = {
+            "image_price": settings.TOKENS_PRICE_IMAGE,
+        }
+        return render(request, "studio/landing.html", prices)
+    owner_id = request.user.pk
+    jobs, _next_jobs = inference_selectors.jobs(owner_id=owner_id, status=None, limit=_JOBS_SHOWN)
+    page = tokens_selectors.statement(user_id=owner_id, limit=_LINES_SHOWN)
+    context = {
+        "balance": tokens_selectors.balance(user_id=owner_id),
+        "jobs": [_job_card(detail) for detail in jobs],
+        "statement": [_statement_row(line) for line in page.lines],
+    }
+    return render(request, "studio/home.html", context)
+
+
+@never_cache
+@login_required
+@require_safe
+def studio(request: HttpRequest) -> HttpResponse:
+    """The page on which a person swaps a face; its script uses the public REST API."""
+    limits = {
+        "bytes_max": settings.UPLOAD_BYTES_MAX,
+        "content_types": ["image/jpeg", "image/png", "image/webp"],
+    }
+    urls = {name: reverse(name) for name in ("assets", "quotes", "jobs", "studio", "login")}
+    context = {
+        "megabytes_max": settings.UPLOAD_BYTES_MAX // (1024 * 1024),
+        "config": {"urls": urls, "limits": limits, "texts": _studio_texts()},
+    }
+    return render(request, "studio/studio.html", context)
+
+
+def _job_card(detail: JobDetail) -> JobCard:
+    job = detail.job
+    state = job.status.lower()
+    has_result = state == "succeeded"
+    return JobCard(
+        state=state,
+        state_text=str(_STATE_TEXTS[state]),
+        problem=str(failure_text(job.error_code)) if job.error_code else "",
+        studio_url=f"{reverse('studio')}?job={job.pk}",
+        thumbnail_url=reverse("job-thumbnail", kwargs={"job_id": job.pk}) if has_result else None,
+        created_at=job.created_at,
+        settled=detail.receipt.settled,
+    )
+
+
+def _statement_row(line: StatementLine) -> StatementRow:
+    transfer = line.transfer
+    return StatementRow(
+        text=str(_LINE_TEXTS[transfer.kind]),
+        recorded_at=transfer.recorded_at,
+        available_change=transfer.available_change,
+        available_after=line.available_after,
+        held_after=line.held_after,
+    )
+
+
+def _studio_texts() -> dict[str, Any]:
+    """What the studio's script says; words in braces are filled in by it."""
+    return {
+        "uploading": gettext("Uploading…"),
+        "uploaded": gettext("Ready: {width} by {height} pixels."),
+        "wrong_type": gettext("This file is no JPEG, PNG or WebP picture. Choose another one."),
+        "too_large": gettext("This file is larger than {megabytes} MB. Choose a smaller one."),
+        "choose_both": gettext("Choose both pictures to see the price."),
+        "pricing": gettext("Asking for the price…"),
+        "price_until": gettext("This price is promised until {time}."),
+        "missing_tokens": gettext(
+            "You have too few tokens for this swap. Ask the operator for a recharge."
+        ),
+        "submitting": gettext("Sending the swap…"),
+        "state": {
+            "queued": gettext("Waiting for a free machine…"),
+            "running": gettext("Working…"),
+        },
+        "stage": {
+            "detect": gettext("Finding the faces…"),
+            "prepare": gettext("Aligning the faces…"),
+            "swap": gettext("Painting the new face…"),
+            "blend": gettext("Blending it into the picture…"),
+            "publish": gettext("Saving the result…"),
+        },
+        "progress": gettext("{stage} {percent} %"),
+        "done": gettext("The swap is ready. Charged: {tokens}. Given back: {refunded}."),
+        "failed": gettext("The swap failed and cost nothing: {tokens} given back."),
+        "offline": gettext("The connection is lost. Trying again…"),
+        "unreachable": gettext("The server cannot be reached. Check the connection, try again."),
+        "signed_out": gettext("Your session has ended. Sign in again to go on."),
+        "unexpected": gettext("The server gave an answer we do not understand. Try again."),
+    }

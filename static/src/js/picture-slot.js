@@ -1,0 +1,123 @@
+// One place for a picture: choose, drop or paste a file, see it, upload it.
+
+import { fill } from "./api.js";
+
+export class PictureSlot extends EventTarget {
+  #upload = 0;
+
+  constructor(root, { api, config }) {
+    super();
+    this.root = root;
+    this.api = api;
+    this.config = config;
+    this.asset = null;
+    this.input = root.querySelector("input[type=file]");
+    this.preview = root.querySelector("[data-preview]");
+    this.status = root.querySelector("[data-status]");
+    this.zone = root.querySelector("[data-zone]");
+    this.#listen();
+  }
+
+  #listen() {
+    this.input.addEventListener("change", () => {
+      if (this.input.files.length > 0) {
+        this.take(this.input.files[0]);
+      }
+    });
+    for (const name of ["dragenter", "dragover"]) {
+      this.zone.addEventListener(name, (event) => {
+        event.preventDefault();
+        this.root.classList.add("slot--over");
+      });
+    }
+    for (const name of ["dragleave", "drop"]) {
+      this.zone.addEventListener(name, () => this.root.classList.remove("slot--over"));
+    }
+    this.zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length > 0) {
+        this.take(event.dataTransfer.files[0]);
+      }
+    });
+  }
+
+  /** Show and upload a file. A later file wins over an upload that is still under way. */
+  async take(file) {
+    const upload = ++this.#upload;
+    this.#set(null);
+    const { limits, texts, urls } = this.config;
+    if (!limits.content_types.includes(file.type)) {
+      this.#clearPreview();
+      this.#say(texts.wrong_type, "error");
+      return;
+    }
+    if (file.size > limits.bytes_max) {
+      this.#clearPreview();
+      const megabytes = Math.floor(limits.bytes_max / 1024 / 1024);
+      this.#say(fill(texts.too_large, { megabytes }), "error");
+      return;
+    }
+    this.#show(URL.createObjectURL(file));
+    this.#say(texts.uploading, "busy");
+    try {
+      const asset = await this.api.postFile(urls.assets, file);
+      if (upload === this.#upload) {
+        this.#say(fill(texts.uploaded, asset), "good");
+        this.#set(asset);
+      }
+    } catch (error) {
+      if (upload === this.#upload) {
+        this.#clearPreview();
+        this.#say(error.message, "error");
+      }
+    }
+  }
+
+  /** Show a picture that was uploaded before. */
+  use(asset) {
+    this.#upload += 1;
+    this.#show(asset.thumbnail_url);
+    this.#say(fill(this.config.texts.uploaded, asset), "good");
+    this.#set(asset);
+  }
+
+  /** Forget the picture. */
+  clear() {
+    this.#upload += 1;
+    this.#clearPreview();
+    this.#say("", "");
+    this.#set(null);
+  }
+
+  #set(asset) {
+    this.asset = asset;
+    // The same file may be chosen again after an error.
+    this.input.value = "";
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #show(url) {
+    this.#release();
+    this.preview.src = url;
+    this.preview.hidden = false;
+    this.root.classList.add("slot--filled");
+  }
+
+  #clearPreview() {
+    this.#release();
+    this.preview.hidden = true;
+    this.preview.removeAttribute("src");
+    this.root.classList.remove("slot--filled");
+  }
+
+  #release() {
+    if (this.preview.src.startsWith("blob:")) {
+      URL.revokeObjectURL(this.preview.src);
+    }
+  }
+
+  #say(text, tone) {
+    this.status.textContent = text;
+    this.status.dataset.tone = tone;
+  }
+}

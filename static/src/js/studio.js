@@ -1,0 +1,260 @@
+// The studio: two pictures, a price, a run, a result. All state lives on the server; the address
+// carries the job's id, so a reload or a shared bookmark shows the same job.
+
+import { Api, Problem, Unreachable, fill } from "./api.js";
+import { Compare } from "./compare.js";
+import { PictureSlot } from "./picture-slot.js";
+
+const POLL_FAST_MS = 500;
+const POLL_SLOW_MS = 2000;
+const POLLS_FAST = 20;
+const STALE_QUOTE_CODES = ["quote_expired", "quote_redeemed", "quote_not_found"];
+
+class Studio {
+  #quoting = 0;
+  #watching = 0;
+
+  constructor(root, config) {
+    this.root = root;
+    this.config = config;
+    this.texts = config.texts;
+    this.api = new Api({ csrfToken: root.dataset.csrf, texts: config.texts });
+    this.quote = null;
+    const slots = root.querySelectorAll("[data-slot]");
+    [this.source, this.target] = Array.from(slots, (slot) => {
+      return new PictureSlot(slot, { api: this.api, config });
+    });
+    this.compare = new Compare(this.#part("compare"));
+    for (const slot of [this.source, this.target]) {
+      slot.addEventListener("change", () => this.price());
+    }
+    this.#part("faces").addEventListener("change", () => this.price());
+    this.#part("run").addEventListener("click", () => this.run());
+    this.#part("again").addEventListener("click", () => this.again());
+    document.addEventListener("paste", (event) => this.#paste(event));
+  }
+
+  /** Ask for a binding price as soon as both pictures are there. */
+  async price() {
+    const quoting = ++this.#quoting;
+    this.quote = null;
+    this.#part("run").disabled = true;
+    this.#part("price").hidden = true;
+    if (!this.source.asset || !this.target.asset) {
+      this.#say("price-status", this.texts.choose_both);
+      return;
+    }
+    this.#say("price-status", this.texts.pricing);
+    try {
+      const quote = await this.api.postJson(this.config.urls.quotes, {
+        operation: "image_swap",
+        source_asset_id: this.source.asset.id,
+        target_asset_id: this.target.asset.id,
+        options: { target_faces: this.root.querySelector("[name=target_faces]:checked").value },
+      });
+      if (quoting === this.#quoting) {
+        this.#showQuote(quote);
+      }
+    } catch (error) {
+      if (quoting === this.#quoting) {
+        this.#say("price-status", "");
+        this.#refuse(error);
+      }
+    }
+  }
+
+  #showQuote(quote) {
+    const isAffordable = quote.balance.after >= 0;
+    this.quote = quote;
+    this.#say("price-tokens", String(quote.tokens));
+    this.#say("price-available", String(quote.balance.available));
+    this.#say("price-after", isAffordable ? String(quote.balance.after) : "–");
+    const time = new Date(quote.expires_at).toLocaleTimeString(document.documentElement.lang, {
+      hour: "2-digit",
+      minute: "2-digit",
+    });
+    this.#part("price").hidden = false;
+    const text = isAffordable ? fill(this.texts.price_until, { time }) : this.texts.missing_tokens;
+    this.#say("price-status", text);
+    this.#part("run").disabled = !isAffordable;
+  }
+
+  /** Redeem the quote. Its id is the Idempotency-Key: pressing twice pays once. */
+  async run() {
+    const quote = this.quote;
+    if (!quote) {
+      return;
+    }
+    this.#part("run").disabled = true;
+    this.#clearProblem();
+    this.#say("price-status", this.texts.submitting);
+    try {
+      const job = await this.api.postJson(
+        this.config.urls.jobs,
+        { quote_id: quote.id },
+        { "Idempotency-Key": `studio-${quote.id}` },
+      );
+      window.history.replaceState(null, "", `${this.config.urls.studio}?job=${job.id}`);
+      this.#part("progress-panel").hidden = false;
+      this.#part("progress-panel").focus();
+      await this.watch(job);
+    } catch (error) {
+      this.#refuse(error);
+      if (error instanceof Problem && STALE_QUOTE_CODES.includes(error.code)) {
+        await this.price();
+      } else {
+        this.#showQuote(quote);
+      }
+    }
+  }
+
+  /** Follow a job to its end. */
+  async watch(first) {
+    const watching = ++this.#watching;
+    let job = first;
+    for (let polls = 0; job.state === "queued" || job.state === "running"; polls += 1) {
+      this.#showProgress(job);
+      await sleep(polls < POLLS_FAST ? POLL_FAST_MS : POLL_SLOW_MS);
+      job = await this.#poll(job);
+      if (watching !== this.#watching) {
+        return;
+      }
+    }
+    this.#part("progress-panel").hidden = true;
+    if (job.state === "succeeded") {
+      this.#showResult(job);
+    } else {
+      this.#showFailure(job);
+    }
+  }
+
+  async #poll(job) {
+    try {
+      return await this.api.get(`${this.config.urls.jobs}/${job.id}`);
+    } catch (error) {
+      const isPassing = error instanceof Unreachable || (error instanceof Problem && error.problem.retryable);
+      if (!isPassing) {
+        throw error;
+      }
+      this.#say("progress-text", this.texts.offline);
+      await sleep(1000 * (error.problem?.retry_after_s ?? 2));
+      return job;
+    }
+  }
+
+  /** Open a job by the id in the address: running ones go on, finished ones show their result. */
+  async open(jobId) {
+    try {
+      const job = await this.api.get(`${this.config.urls.jobs}/${encodeURIComponent(jobId)}`);
+      const assets = [job.source_asset_id, job.target_asset_id];
+      const [source, target] = await Promise.all(
+        assets.map((id) => this.api.get(`${this.config.urls.assets}/${id}`)),
+      );
+      this.source.use(source);
+      this.target.use(target);
+      this.#part("progress-panel").hidden = false;
+      await this.watch(job);
+    } catch (error) {
+      this.#part("progress-panel").hidden = true;
+      this.#refuse(error);
+    }
+  }
+
+  /** Make room for the next swap; the face stays. */
+  again() {
+    this.#watching += 1;
+    window.history.replaceState(null, "", this.config.urls.studio);
+    this.#part("result-panel").hidden = true;
+    this.#clearProblem();
+    this.target.clear();
+    this.target.input.focus();
+  }
+
+  #showProgress(job) {
+    const { percent, stage } = job.progress;
+    const text = this.texts.stage[stage] ?? this.texts.state[job.state];
+    this.#part("result-panel").hidden = true;
+    this.#part("progress-panel").hidden = false;
+    this.#part("progress").value = percent;
+    this.#say("progress-percent", `${percent} %`);
+    this.#say("progress-text", text);
+  }
+
+  #showResult(job) {
+    this.compare.show({
+      before: `${this.config.urls.assets}/${job.target_asset_id}/content`,
+      after: job.output.url,
+    });
+    const extension = job.output.content_type.split("/")[1].replace("jpeg", "jpg");
+    const download = this.#part("download");
+    download.href = job.output.url;
+    download.download = `face-swap-${job.id.slice(0, 8)}.${extension}`;
+    const receipt = { tokens: job.receipt.settled, refunded: job.receipt.refunded };
+    this.#say("result-text", fill(this.texts.done, receipt));
+    this.#part("result-panel").hidden = false;
+    this.#part("result-title").focus();
+  }
+
+  #showFailure(job) {
+    const refund = fill(this.texts.failed, { tokens: job.receipt.refunded });
+    this.#showProblem(job.error.detail, refund);
+    this.price();
+  }
+
+  #refuse(error) {
+    if (error instanceof Problem && error.status === 401) {
+      this.#showProblem(this.texts.signed_out, "", this.config.urls.login);
+    } else if (error instanceof Problem || error instanceof Unreachable) {
+      const faults = (error.problem?.errors ?? []).map((fault) => fault.detail).join(" ");
+      this.#showProblem(error.message, faults);
+    } else {
+      this.#showProblem(this.texts.unexpected, "");
+      throw error;
+    }
+  }
+
+  #showProblem(detail, more, loginUrl = "") {
+    this.#say("problem-detail", detail);
+    this.#say("problem-more", more);
+    const link = this.#part("problem-login");
+    link.hidden = loginUrl === "";
+    link.href = `${loginUrl}?next=${encodeURIComponent(location.pathname + location.search)}`;
+    this.#part("problem").hidden = false;
+  }
+
+  #clearProblem() {
+    this.#part("problem").hidden = true;
+  }
+
+  #paste(event) {
+    const [file] = event.clipboardData.files;
+    if (file) {
+      (this.source.asset ? this.target : this.source).take(file);
+    }
+  }
+
+  /** Texts change only when they differ: a live region would repeat itself on every poll. */
+  #say(name, text) {
+    const part = this.#part(name);
+    if (part.textContent !== text) {
+      part.textContent = text;
+    }
+  }
+
+  #part(name) {
+    return this.root.querySelector(`[data-part="${name}"]`);
+  }
+}
+
+function sleep(milliseconds) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}
+
+const config = JSON.parse(document.getElementById("studio-config").textContent);
+const studio = new Studio(document.getElementById("studio"), config);
+const jobId = new URLSearchParams(location.search).get("job");
+if (jobId) {
+  studio.open(jobId);
+}
