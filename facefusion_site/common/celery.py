@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from celery import Task
@@ -19,4 +18,9 @@ def send_on_commit(task: Task[..., Any], **ids: str | int) -> None:
         task: a task with keyword arguments only.
         **ids: JSON scalars that identify rows; never the data itself.
     """
-    transaction.on_commit(partial(task.apply_async, kwargs=ids), robust=True)
+
+    def send() -> None:
+        task.apply_async(kwargs=ids)
+
+    # A named function, not a partial: Django's log line for a failed robust hook asks for the name.
+    transaction.on_commit(send, robust=True)
