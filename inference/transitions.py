@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from inference.errors import FailureCode, JobFinishedError, JobNotFoundError
 from inference.models import SwapJob
@@ -248,9 +249,11 @@ def _lock_owned(claim: Claim) -> SwapJob | None:
 def _lock_open(job_id: uuid.UUID) -> SwapJob:
     job = _locked().filter(pk=job_id).first()
     if job is None:
-        raise JobNotFoundError.by_id(job_id)
+        raise JobNotFoundError(_("There is no job with this id."))
     if job.is_final:
-        raise JobFinishedError.for_job(job_id)
+        raise JobFinishedError(
+            _("The job has already ended."), job_id=str(job_id), state=job.status.lower()
+        )
     return job
 
 
