@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 
 from inference.pipeline.types import Image, Observer
+from inference.pipeline.types import SwapOptions as PipelineOptions
 from inference.types import SwapOptions
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def swap(
         PipelineError: see ``inference.pipeline.errors``.
     """
     # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
-    from inference.pipeline import swap as pipeline_swap  # noqa: PLC0415
+    from inference.pipeline.swap import swap_image  # noqa: PLC0415
 
-    return pipeline_swap.swap_image(
+    return swap_image(
         engine=holder.get(),
         source_bgr=source_bgr,
         target_bgr=target_bgr,
-        options=pipeline_swap.SwapOptions(target_faces=options.target_faces.value),
+        options=PipelineOptions(target_faces=options.target_faces.value),
         observer=observer,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -51,11 +51,12 @@ class AnyAcceptNegotiation(DefaultContentNegotiation):
     def select_renderer(
         self,
         request: Request,
-        renderers: Sequence[BaseRenderer],
+        renderers: Iterable[BaseRenderer],
         format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         """The first renderer, whatever the Accept header says."""
-        return renderers[0], renderers[0].media_type
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class AssetListView(ScopedView):
@@ -90,7 +91,10 @@ class AssetListView(ScopedView):
         """The whole picture is decoded before it is accepted; only its owner can fetch it."""
         # Seen before the body is read: nothing of it is written to disk.
         announced = request.META.get("CONTENT_LENGTH") or ""
-        if announced.isdecimal() and int(announced) > settings.UPLOAD_BYTES_MAX + _MULTIPART_OVERHEAD_BYTES:
+        if (
+            announced.isdecimal()
+            and int(announced) > settings.UPLOAD_BYTES_MAX + _MULTIPART_OVERHEAD_BYTES
+        ):
             raise services.upload_too_large()
         file = _valid(serializers.UploadSerializer(data=request.data))["file"]
         asset = services.register_media(
