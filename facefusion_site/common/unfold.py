@@ -26,8 +26,13 @@ if TYPE_CHECKING:
         image: bool | None = None,
     ) -> Callable[[Column], Column]:
         """A list column; with ``label`` its ``(value, text)`` is shown as a coloured badge."""
+
+    def action(
+        *, description: StrOrPromise, url_path: str, permissions: list[str], icon: str
+    ) -> Callable[[Column], Column]:
+        """A page of its own behind a button; ``permissions`` name ``has_…_permission`` methods."""
 else:
     from unfold.admin import ModelAdmin, TabularInline
-    from unfold.decorators import display
+    from unfold.decorators import action, display
 
-__all__ = ["ModelAdmin", "TabularInline", "display"]
+__all__ = ["ModelAdmin", "TabularInline", "action", "display"]
