@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.unfold import ModelAdmin, TabularInline, display
-from tokens.models import Hold, LedgerAccount, RechargeBatch, RechargeLine, Transfer
+from tokens.models import Hold, RechargeBatch, RechargeLine, Transfer, Wallet
 
 Row = TypeVar("Row", bound=Model)
 
@@ -35,24 +35,19 @@ class LedgerModelAdmin(ReadOnlyMixin, ModelAdmin[Row]):
     list_per_page = 50
 
 
-@admin.register(LedgerAccount)
-class WalletAdmin(LedgerModelAdmin[LedgerAccount]):
-    """Wallets and system accounts."""
+@admin.register(Wallet)
+class WalletAdmin(LedgerModelAdmin[Wallet]):
+    """What everybody has."""
 
-    list_display = ("owner_name", "kind", "available", "held", "total", "opened_at")
-    list_filter = ("kind",)
+    list_display = ("owner", "available", "held", "total", "opened_at")
     list_select_related = ("owner",)
     search_fields = ("owner__user_ref", "owner__username")
     search_help_text = _("user_ref or user name")
     ordering = ("-id",)
 
-    @admin.display(description=_("owner"), ordering="owner__user_ref")
-    def owner_name(self, account: LedgerAccount) -> str:
-        return "—" if account.owner is None else str(account.owner)
-
     @admin.display(description=_("total"))
-    def total(self, account: LedgerAccount) -> int:
-        return account.available + account.held
+    def total(self, wallet: Wallet) -> int:
+        return wallet.available + wallet.held
 
 
 @admin.register(Transfer)

@@ -34,41 +34,41 @@ INVARIANTS = (
     Invariant(
         "wallet_available_is_the_sum_of_its_transfers",
         """
-        SELECT a.id
-          FROM tokens_ledgeraccount a
+        SELECT w.id
+          FROM tokens_wallet w
           LEFT JOIN (
                SELECT wallet_id,
                       sum(CASE kind WHEN 'HOLD' THEN -amount WHEN 'SETTLE' THEN 0 ELSE amount END)
                       AS available
                  FROM tokens_transfer GROUP BY wallet_id
-          ) t ON t.wallet_id = a.id
-         WHERE a.kind = 'WALLET' AND a.available <> coalesce(t.available, 0)
+          ) t ON t.wallet_id = w.id
+         WHERE w.available <> coalesce(t.available, 0)
         """,
     ),
     Invariant(
         "wallet_held_is_the_sum_of_its_transfers",
         """
-        SELECT a.id
-          FROM tokens_ledgeraccount a
+        SELECT w.id
+          FROM tokens_wallet w
           LEFT JOIN (
                SELECT wallet_id,
                       sum(CASE kind WHEN 'HOLD' THEN amount WHEN 'RECHARGE' THEN 0 ELSE -amount END)
                       AS held
                  FROM tokens_transfer GROUP BY wallet_id
-          ) t ON t.wallet_id = a.id
-         WHERE a.kind = 'WALLET' AND a.held <> coalesce(t.held, 0)
+          ) t ON t.wallet_id = w.id
+         WHERE w.held <> coalesce(t.held, 0)
         """,
     ),
     Invariant(
         "wallet_held_is_the_sum_of_pending_holds",
         """
-        SELECT a.id
-          FROM tokens_ledgeraccount a
+        SELECT w.id
+          FROM tokens_wallet w
           LEFT JOIN (
                SELECT wallet_id, sum(amount) AS held
                  FROM tokens_hold WHERE status = 'PENDING' GROUP BY wallet_id
-          ) h ON h.wallet_id = a.id
-         WHERE a.kind = 'WALLET' AND a.held <> coalesce(h.held, 0)
+          ) h ON h.wallet_id = w.id
+         WHERE w.held <> coalesce(h.held, 0)
         """,
     ),
     Invariant(
@@ -107,19 +107,6 @@ INVARIANTS = (
           LEFT JOIN tokens_hold h ON h.id = t.hold_id
           LEFT JOIN tokens_rechargeline l ON l.id = t.recharge_line_id
          WHERE coalesce(h.wallet_id, l.wallet_id) IS DISTINCT FROM t.wallet_id
-        """,
-    ),
-    Invariant(
-        "transfer_runs_between_the_accounts_of_its_kind",
-        """
-        SELECT t.id
-          FROM tokens_transfer t
-          JOIN tokens_ledgeraccount d ON d.id = t.debit_account_id
-          JOIN tokens_ledgeraccount c ON c.id = t.credit_account_id
-         WHERE (t.kind, d.kind, c.kind) NOT IN (
-               ('RECHARGE', 'ISSUANCE', 'WALLET'), ('HOLD', 'WALLET', 'HELD'),
-               ('SETTLE', 'HELD', 'CONSUMED'), ('RELEASE', 'HELD', 'WALLET')
-         )
         """,
     ),
     Invariant(

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.idempotency import IdempotencyKeyReusedError
-from tokens.models import Hold, LedgerAccount, RechargeBatch, Transfer
+from tokens.models import Account, Hold, RechargeBatch, Transfer, Wallet
 
 BATCH_FIELDS = (
     "id",
@@ -31,16 +31,16 @@ BATCH_FIELDS = (
 )
 
 OPEN_WALLETS_SQL = """
-INSERT INTO tokens_ledgeraccount (kind, owner_id, available, held)
-SELECT 'WALLET', wanted.owner_id, 0, 0
+INSERT INTO tokens_wallet (owner_id, available, held)
+SELECT wanted.owner_id, 0, 0
   FROM unnest(%(owner_ids)s::bigint[]) AS wanted(owner_id)
- WHERE NOT EXISTS (SELECT 1 FROM tokens_ledgeraccount a WHERE a.owner_id = wanted.owner_id)
+ WHERE NOT EXISTS (SELECT 1 FROM tokens_wallet a WHERE a.owner_id = wanted.owner_id)
  ORDER BY wanted.owner_id
     ON CONFLICT DO NOTHING
 """
 LOCK_WALLETS_SQL = """
 SELECT owner_id, id
-  FROM tokens_ledgeraccount
+  FROM tokens_wallet
  WHERE owner_id = ANY (%(owner_ids)s::bigint[])
  ORDER BY id
    FOR NO KEY UPDATE
@@ -54,22 +54,21 @@ SELECT %(batch_id)s, line.*
        ) AS line(row_no, user_ref, amount, outcome, wallet_id)
 """
 POST_RECHARGE_SQL = """
-INSERT INTO tokens_transfer
-       (kind, wallet_id, debit_account_id, credit_account_id, amount, recharge_line_id)
-SELECT 'RECHARGE', wallet_id, %(issuance_id)s, wallet_id, amount, id
+INSERT INTO tokens_transfer (kind, wallet_id, debit, credit, amount, recharge_line_id)
+SELECT 'RECHARGE', wallet_id, 'ISSUANCE', 'WALLET', amount, id
   FROM tokens_rechargeline
  WHERE batch_id = %(batch_id)s AND outcome = 'applied'
  ORDER BY id
 """
 CREDIT_WALLETS_SQL = """
-UPDATE tokens_ledgeraccount a
+UPDATE tokens_wallet a
    SET available = a.available + line.amount
   FROM tokens_rechargeline line
  WHERE line.batch_id = %(batch_id)s AND line.outcome = 'applied' AND a.id = line.wallet_id
 """
 # Guard and lock in one statement: no balance read earlier can be stale.
 RESERVE_SQL = """
-UPDATE tokens_ledgeraccount
+UPDATE tokens_wallet
    SET available = available - %(amount)s, held = held + %(amount)s
  WHERE owner_id = %(owner_id)s AND available >= %(amount)s
 RETURNING id
@@ -110,15 +109,6 @@ def lock_wallets(*, owner_ids: Collection[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def system_account_ids(*kinds: LedgerAccount.Kind) -> list[int]:
-    """The ids of system accounts, opened on first use; never locked, for they keep no balance."""
-    found = dict(LedgerAccount.objects.filter(kind__in=kinds).values_list("kind", "id"))
-    for kind in kinds:
-        if kind not in found:
-            found[kind] = LedgerAccount.objects.get_or_create(kind=kind)[0].pk
-    return [found[kind] for kind in kinds]
-
-
 def claim_batch(*, batch: RechargeBatch) -> tuple[RechargeBatch, bool]:
     """Store ``batch`` unless its actor used the key before; the unique insert arbitrates.
 
@@ -148,7 +138,6 @@ def post_recharge(*, batch_id: uuid.UUID, lines: Sequence[JudgedLine]) -> None:
     """
     owner_ids = [line.owner_id for line in lines if line.owner_id is not None]
     wallet_ids = lock_wallets(owner_ids=owner_ids)
-    (issuance_id,) = system_account_ids(LedgerAccount.Kind.ISSUANCE)
     with connection.cursor() as cursor:
         cursor.execute(
             WRITE_LINES_SQL,
@@ -164,7 +153,7 @@ def post_recharge(*, batch_id: uuid.UUID, lines: Sequence[JudgedLine]) -> None:
             },
         )
         if owner_ids:
-            cursor.execute(POST_RECHARGE_SQL, {"batch_id": batch_id, "issuance_id": issuance_id})
+            cursor.execute(POST_RECHARGE_SQL, {"batch_id": batch_id})
             cursor.execute(CREDIT_WALLETS_SQL, {"batch_id": batch_id})
 
 
@@ -186,12 +175,11 @@ def reserve(
     hold = Hold.objects.create(
         wallet_id=wallet_id, amount=amount, reference=reference, expires_at=expires_at
     )
-    (held_id,) = system_account_ids(LedgerAccount.Kind.HELD)
     Transfer.objects.create(
         kind=Transfer.Kind.HOLD,
         wallet_id=wallet_id,
-        debit_account_id=wallet_id,
-        credit_account_id=held_id,
+        debit=Account.WALLET,
+        credit=Account.HELD,
         amount=amount,
         hold=hold,
     )
@@ -207,7 +195,7 @@ def lock_hold(*, hold_id: uuid.UUID) -> Hold:
     require_transaction()
     wallet_of_hold = Hold.objects.filter(pk=hold_id).values("wallet_id")
     # len() runs the query: the lock is what it is for.
-    len(LedgerAccount.objects.select_for_update(no_key=True).filter(pk__in=wallet_of_hold))
+    len(Wallet.objects.select_for_update(no_key=True).filter(pk__in=wallet_of_hold))
     return Hold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
 
 
@@ -215,24 +203,23 @@ def resolve(*, hold: Hold, settled: int, status: Hold.Status, now: dt.datetime) 
     """Close a locked, pending hold: ``settled`` tokens are spent, the rest goes back."""
     require_transaction()
     released = hold.amount - settled
-    held_id, consumed_id = system_account_ids(LedgerAccount.Kind.HELD, LedgerAccount.Kind.CONSUMED)
     movements = [
-        (Transfer.Kind.SETTLE, consumed_id, settled),
-        (Transfer.Kind.RELEASE, hold.wallet_id, released),
+        (Transfer.Kind.SETTLE, Account.CONSUMED, settled),
+        (Transfer.Kind.RELEASE, Account.WALLET, released),
     ]
     Transfer.objects.bulk_create(
         Transfer(
             kind=kind,
             wallet_id=hold.wallet_id,
-            debit_account_id=held_id,
-            credit_account_id=credit_account_id,
+            debit=Account.HELD,
+            credit=credit,
             amount=amount,
             hold=hold,
         )
-        for kind, credit_account_id, amount in movements
+        for kind, credit, amount in movements
         if amount
     )
-    LedgerAccount.objects.filter(pk=hold.wallet_id).update(
+    Wallet.objects.filter(pk=hold.wallet_id).update(
         available=F("available") + released, held=F("held") - hold.amount
     )
     hold.status, hold.settled, hold.resolved_at = status, settled, now

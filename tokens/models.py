@@ -1,9 +1,8 @@
-"""The ledger's rows: accounts, immutable transfers, holds, recharge batches.
+"""The ledger's rows: wallets, immutable transfers, holds, recharge batches.
 
 Every movement of tokens is one Transfer that names a debit and a credit account, so the books sum
-to zero by construction. System accounts keep no balance: they would be one hot row for everybody,
-and their balance is a sum over the journal. A wallet caches what is free and what is held; both
-are guarded here and proven against the journal by ``manage.py audit_ledger``.
+to zero by construction. A wallet caches what is free and what is held; both are guarded here and
+proven against the journal by ``manage.py audit_ledger``.
 """
 
 from __future__ import annotations
@@ -17,21 +16,25 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
-class LedgerAccount(models.Model):
-    """Where tokens are: one wallet per user, and the system's own accounts."""
+class Account(models.TextChoices):
+    """The chart of accounts. WALLET has a sub-ledger, one row per user; the others keep no row.
 
-    class Kind(models.TextChoices):
-        WALLET = "WALLET", _("User wallet")
-        ISSUANCE = "ISSUANCE", _("Tokens issued")
-        HELD = "HELD", _("Tokens held for running work")
-        CONSUMED = "CONSUMED", _("Tokens spent")
+    A row of a system account would be locked by every recharge and every job; its balance is a sum
+    over the journal instead.
+    """
 
-    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    WALLET = "WALLET", _("User wallets")
+    ISSUANCE = "ISSUANCE", _("Tokens issued")
+    HELD = "HELD", _("Tokens held for running work")
+    CONSUMED = "CONSUMED", _("Tokens spent")
+
+
+class Wallet(models.Model):
+    """The tokens of one user: free to spend, and set aside for running work."""
+
     owner = models.OneToOneField(
         settings.AUTH_USER_MODEL,
         verbose_name=_("owner"),
-        null=True,
-        blank=True,
         on_delete=models.PROTECT,
         related_name="+",
     )
@@ -40,30 +43,16 @@ class LedgerAccount(models.Model):
     opened_at = models.DateTimeField(_("opened at"), db_default=Now(), editable=False)
 
     class Meta:
-        verbose_name = _("ledger account")
-        verbose_name_plural = _("ledger accounts")
+        verbose_name = _("wallet")
+        verbose_name_plural = _("wallets")
         constraints = [
             models.CheckConstraint(
-                name="ledgeraccount_wallet_has_owner",
-                condition=Q(kind="WALLET", owner__isnull=False)
-                | (~Q(kind="WALLET") & Q(owner__isnull=True)),
-            ),
-            models.CheckConstraint(
-                name="ledgeraccount_never_negative", condition=Q(available__gte=0, held__gte=0)
-            ),
-            models.CheckConstraint(
-                name="ledgeraccount_system_keeps_no_balance",
-                condition=Q(kind="WALLET") | Q(available=0, held=0),
-            ),
-            models.UniqueConstraint(
-                name="ledgeraccount_one_per_system_kind",
-                fields=["kind"],
-                condition=~Q(kind="WALLET"),
+                name="wallet_never_negative", condition=Q(available__gte=0, held__gte=0)
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
+        return f"Wallet {self.pk}"
 
 
 class Hold(models.Model):
@@ -77,7 +66,7 @@ class Hold(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     wallet = models.ForeignKey(
-        LedgerAccount, verbose_name=_("wallet"), on_delete=models.PROTECT, related_name="+"
+        Wallet, verbose_name=_("wallet"), on_delete=models.PROTECT, related_name="+"
     )
     reference = models.CharField(
         _("reference"),
@@ -192,7 +181,7 @@ class RechargeLine(models.Model):
     amount = models.BigIntegerField(_("amount"))
     outcome = models.CharField(_("outcome"), max_length=32, choices=Outcome)
     wallet = models.ForeignKey(
-        LedgerAccount,
+        Wallet,
         verbose_name=_("wallet"),
         null=True,
         blank=True,
@@ -222,7 +211,7 @@ class RechargeLine(models.Model):
 
 
 class Transfer(models.Model):
-    """An immutable movement of ``amount`` tokens; the number is the order of the journal.
+    """An immutable movement of ``amount`` tokens of one wallet; its number orders the journal.
 
     A database trigger refuses UPDATE and DELETE: a wrong transfer is answered by another one.
     """
@@ -236,7 +225,7 @@ class Transfer(models.Model):
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     wallet = models.ForeignKey(
-        LedgerAccount,
+        Wallet,
         verbose_name=_("wallet"),
         on_delete=models.PROTECT,
         related_name="+",
@@ -244,20 +233,8 @@ class Transfer(models.Model):
         db_index=False,
         help_text=_("The user's wallet this movement is about."),
     )
-    debit_account = models.ForeignKey(
-        LedgerAccount,
-        verbose_name=_("from"),
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-    )
-    credit_account = models.ForeignKey(
-        LedgerAccount,
-        verbose_name=_("to"),
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-    )
+    debit = models.CharField(_("from"), max_length=16, choices=Account)
+    credit = models.CharField(_("to"), max_length=16, choices=Account)
     amount = models.BigIntegerField(_("amount"))
     hold = models.ForeignKey(
         Hold,
@@ -285,32 +262,15 @@ class Transfer(models.Model):
             models.CheckConstraint(name="transfer_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(
                 name="transfer_kind_explains_accounts",
-                condition=Q(
-                    kind="RECHARGE",
-                    credit_account=F("wallet"),
-                    hold__isnull=True,
-                    recharge_line__isnull=False,
-                )
-                | Q(
-                    kind="HOLD",
-                    debit_account=F("wallet"),
-                    hold__isnull=False,
-                    recharge_line__isnull=True,
-                )
-                | Q(
-                    Q(kind="SETTLE", hold__isnull=False, recharge_line__isnull=True),
-                    ~Q(debit_account=F("wallet")),
-                    ~Q(credit_account=F("wallet")),
-                )
-                | Q(
-                    kind="RELEASE",
-                    credit_account=F("wallet"),
-                    hold__isnull=False,
-                    recharge_line__isnull=True,
-                ),
+                condition=Q(kind="RECHARGE", debit="ISSUANCE", credit="WALLET")
+                | Q(kind="HOLD", debit="WALLET", credit="HELD")
+                | Q(kind="SETTLE", debit="HELD", credit="CONSUMED")
+                | Q(kind="RELEASE", debit="HELD", credit="WALLET"),
             ),
             models.CheckConstraint(
-                name="transfer_two_accounts", condition=~Q(debit_account=F("credit_account"))
+                name="transfer_kind_explains_origin",
+                condition=Q(kind="RECHARGE", recharge_line__isnull=False, hold__isnull=True)
+                | (~Q(kind="RECHARGE") & Q(recharge_line__isnull=True, hold__isnull=False)),
             ),
             models.UniqueConstraint(
                 name="transfer_kind_once_per_hold",

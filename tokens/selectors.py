@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from tokens.errors import BatchNotFoundError, InvalidCursorError
-from tokens.models import Hold, LedgerAccount, RechargeBatch, RechargeLine, Transfer
+from tokens.models import Hold, RechargeBatch, RechargeLine, Transfer, Wallet
 from tokens.types import (
     Balance,
     HoldReceipt,
@@ -40,7 +40,7 @@ HELD_CHANGE = Case(
 
 def balance(*, user_id: int) -> Balance:
     """The user's wallet now; all zeros while it was never used."""
-    row = LedgerAccount.objects.filter(owner_id=user_id).values_list("available", "held").first()
+    row = Wallet.objects.filter(owner_id=user_id).values_list("available", "held").first()
     available, held = row or (0, 0)
     return Balance(available=available, held=held)
 

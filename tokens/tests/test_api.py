@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from accounts import services as accounts_services
 from accounts.types import Role, Scope
-from tokens.models import LedgerAccount, RechargeBatch
+from tokens.models import RechargeBatch, Wallet
 from tokens.tests.factories import make_user
 from tokens.tests.threads import in_threads
 
@@ -181,7 +181,7 @@ def test_only_staff_with_the_scope_may_recharge():
     scoped = recharge(reader, body([user.user_ref]))
     assert (scoped.status_code, scoped.data["code"]) == (403, "scope_missing")
     assert reader.get(URL).data == {"items": [], "next_cursor": None}
-    assert not LedgerAccount.objects.filter(kind="WALLET").exists()
+    assert not Wallet.objects.exists()
 
 
 def test_an_unknown_batch_is_not_found(operator):

@@ -15,11 +15,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # One deliberate corruption per invariant, each past the constraints that would normally stop it.
 CORRUPTIONS = {
     "wallet_available_is_the_sum_of_its_transfers": (
-        "UPDATE tokens_ledgeraccount SET available = available + 1 WHERE kind = 'WALLET'"
+        "UPDATE tokens_wallet SET available = available + 1"
     ),
-    "wallet_held_is_the_sum_of_its_transfers": (
-        "UPDATE tokens_ledgeraccount SET held = held + 1 WHERE kind = 'WALLET'"
-    ),
+    "wallet_held_is_the_sum_of_its_transfers": ("UPDATE tokens_wallet SET held = held + 1"),
     "wallet_held_is_the_sum_of_pending_holds": (
         "UPDATE tokens_hold SET status = 'VOIDED', resolved_at = now() WHERE status = 'PENDING'"
     ),
@@ -28,12 +26,8 @@ CORRUPTIONS = {
         "UPDATE tokens_hold SET settled = settled - 1 WHERE status = 'SETTLED'"
     ),
     "transfer_concerns_the_wallet_of_its_origin": (
-        "UPDATE tokens_hold SET wallet_id = (SELECT id FROM tokens_ledgeraccount"
-        " WHERE kind = 'ISSUANCE') WHERE status = 'SETTLED'"
-    ),
-    "transfer_runs_between_the_accounts_of_its_kind": (
-        "UPDATE tokens_transfer SET debit_account_id = (SELECT id FROM tokens_ledgeraccount"
-        " WHERE kind = 'CONSUMED') WHERE kind = 'RECHARGE'"
+        "UPDATE tokens_hold SET wallet_id = (SELECT max(id) FROM tokens_wallet)"
+        " WHERE status = 'SETTLED'"
     ),
     "applied_line_has_one_transfer_of_its_amount": (
         "UPDATE tokens_rechargeline SET amount = amount + 1"
@@ -51,6 +45,7 @@ CORRUPTIONS = {
 def ledger():
     """A wallet with a settled and a pending hold."""
     user = make_user(tokens=10)
+    make_user(tokens=1)
     with transaction.atomic():
         settled = services.place_hold(
             owner_id=user.pk, amount=4, reference="settled", expires_at=timezone.now()
@@ -90,7 +85,7 @@ def test_the_command_reports_balanced_books(ledger, capsys):
 @pytest.mark.corrupts_books
 def test_the_command_fails_and_names_what_is_broken(ledger, capsys):
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE tokens_ledgeraccount SET available = 99 WHERE kind = 'WALLET'")
+        cursor.execute("UPDATE tokens_wallet SET available = 99")
     with pytest.raises(CommandError, match="does not balance"):
         call_command("audit_ledger")
-    assert "BROKEN  wallet_available_is_the_sum_of_its_transfers: 1" in capsys.readouterr().out
+    assert "BROKEN  wallet_available_is_the_sum_of_its_transfers: 2" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from accounts.types import Role
 from facefusion_site.common.idempotency import IdempotencyKeyReusedError
 from tokens import selectors, services
 from tokens.errors import InvalidRechargeError, RechargeTooLargeError
-from tokens.models import LedgerAccount, RechargeBatch, RechargeLine, Transfer
+from tokens.models import RechargeBatch, RechargeLine, Transfer, Wallet
 from tokens.tests.factories import make_user, recharge
 from tokens.tests.threads import in_threads
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
@@ -170,13 +170,13 @@ def test_overlapping_batches_in_opposite_order_never_deadlock(operator):
         *[lambda step=step: recharge(refs[::step], 2, actor=operator) for step in [1, -1] * 5]
     )
     assert raised == []
-    assert {a.available for a in LedgerAccount.objects.filter(kind="WALLET")} == {20}
+    assert {a.available for a in Wallet.objects.all()} == {20}
 
 
 def test_the_database_itself_refuses_a_negative_wallet_and_edited_history(operator):
     user = make_user(tokens=5)
     with pytest.raises(IntegrityError), transaction.atomic():
-        LedgerAccount.objects.filter(owner=user).update(available=-1)
+        Wallet.objects.filter(owner=user).update(available=-1)
     with pytest.raises(IntegrityError, match="immutable"), transaction.atomic():
         Transfer.objects.update(amount=6)
     with pytest.raises(IntegrityError, match="immutable"), transaction.atomic():
