@@ -1,8 +1,8 @@
 """The Celery application; tasks are found in the ``tasks`` module of every installed app.
 
-Start a worker with ``celery --app facefusion_site worker`` and DJANGO_SETTINGS_MODULE set: no default
-is chosen here, because every import of the package would pass it on to child processes. Settings
-are read on first use.
+Start a worker with ``celery --app facefusion_site worker`` and DJANGO_SETTINGS_MODULE set: no
+default is chosen here, because every import of the package would pass it on to child processes.
+Settings are read on first use.
 """
 
 import logging.config

@@ -1,9 +1,10 @@
-"""Middleware of the whole site."""
+"""What concerns every request: its id and the address it came from."""
 
 import re
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -28,3 +29,16 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response.headers["X-Request-Id"] = request_id
         return response
+
+
+def client_ip(request: HttpRequest) -> str:
+    """Name the address a request came from, for request limits.
+
+    Each of our ``TRUSTED_PROXY_HOPS`` proxies appends the address it saw to X-Forwarded-For; what
+    stands before those entries was written by the client and is ignored.
+    """
+    hops: int = settings.TRUSTED_PROXY_HOPS
+    seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    if hops and len(seen) >= hops and seen[-hops]:
+        return seen[-hops]
+    return str(request.META["REMOTE_ADDR"])

@@ -17,6 +17,9 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:1/0")
 CACHES = caches(url=cache_url_beside(REDIS_URL))
 CELERY_BROKER_URL = REDIS_URL
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".data" / "test-media")))
+# Static files come straight from the source folders; nothing is collected for tests.
+STATIC_ROOT = None
+WHITENOISE_USE_FINDERS = True
 LOGGING = logging_config(level="WARNING", json_lines=True)
 # Fast on purpose: tests create many users.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,34 @@
+"""Values production must be given: absent, empty, short or example ones stop the start."""
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+# Every secret in .env.example starts like this, so a copied example never becomes a real secret.
+EXAMPLE_PREFIX = "replace-me"
+
+
+def text(env: environ.Env, name: str) -> str:
+    """Read a variable that has no default.
+
+    Raises:
+        ImproperlyConfigured: It is absent or empty; the message names it.
+    """
+    value: str = env.str(name, default="").strip()
+    if not value:
+        raise ImproperlyConfigured(f"Set the environment variable {name}; see .env.example.")
+    return value
+
+
+def secret(env: environ.Env, name: str, *, length_min: int = 50) -> str:
+    """Read a secret.
+
+    Raises:
+        ImproperlyConfigured: It is absent, empty, too short or the example's; the message names
+            the variable and never shows the value.
+    """
+    value = text(env, name)
+    if value.startswith(EXAMPLE_PREFIX):
+        raise ImproperlyConfigured(f"{name} still holds the text of .env.example.")
+    if len(value) < length_min:
+        raise ImproperlyConfigured(f"{name} needs at least {length_min} characters.")
+    return value
