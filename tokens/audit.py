@@ -38,7 +38,7 @@ INVARIANTS = (
           FROM tokens_wallet w
           LEFT JOIN (
                SELECT wallet_id,
-                      sum(CASE kind WHEN 'HOLD' THEN -amount WHEN 'SETTLE' THEN 0 ELSE amount END)
+                      sum((credit = 'WALLET')::int * amount - (debit = 'WALLET')::int * amount)
                       AS available
                  FROM tokens_transfer GROUP BY wallet_id
           ) t ON t.wallet_id = w.id
@@ -52,7 +52,7 @@ INVARIANTS = (
           FROM tokens_wallet w
           LEFT JOIN (
                SELECT wallet_id,
-                      sum(CASE kind WHEN 'HOLD' THEN amount WHEN 'RECHARGE' THEN 0 ELSE -amount END)
+                      sum((credit = 'HELD')::int * amount - (debit = 'HELD')::int * amount)
                       AS held
                  FROM tokens_transfer GROUP BY wallet_id
           ) t ON t.wallet_id = w.id
@@ -72,11 +72,45 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "wallet_is_the_sum_of_its_lots",
+        """
+        SELECT w.id
+          FROM tokens_wallet w
+          LEFT JOIN (
+               SELECT wallet_id, sum(available) AS available, sum(held) AS held
+                 FROM tokens_creditlot GROUP BY wallet_id
+          ) l ON l.wallet_id = w.id
+         WHERE w.available <> coalesce(l.available, 0) OR w.held <> coalesce(l.held, 0)
+        """,
+    ),
+    Invariant(
+        "lot_is_the_sum_of_its_transfers",
+        """
+        SELECT l.id
+          FROM tokens_creditlot l
+          LEFT JOIN (
+               SELECT lot_id,
+                      sum((credit = 'WALLET')::int * amount - (debit = 'WALLET')::int * amount)
+                      AS available,
+                      sum((credit = 'HELD')::int * amount - (debit = 'HELD')::int * amount) AS held
+                 FROM tokens_transfer GROUP BY lot_id
+          ) t ON t.lot_id = l.id
+         WHERE l.available <> coalesce(t.available, 0) OR l.held <> coalesce(t.held, 0)
+        """,
+    ),
+    Invariant(
+        "lot_belongs_to_the_wallet_of_its_transfers",
+        """
+        SELECT t.id FROM tokens_transfer t JOIN tokens_creditlot l ON l.id = t.lot_id
+         WHERE l.wallet_id <> t.wallet_id
+        """,
+    ),
+    Invariant(
         "wallet_was_never_negative",
         """
         SELECT DISTINCT wallet_id FROM (
                SELECT wallet_id,
-                      sum(CASE kind WHEN 'HOLD' THEN -amount WHEN 'SETTLE' THEN 0 ELSE amount END)
+                      sum((credit = 'WALLET')::int * amount - (debit = 'WALLET')::int * amount)
                       OVER (PARTITION BY wallet_id ORDER BY id) AS available
                  FROM tokens_transfer
         ) t WHERE available < 0
@@ -91,11 +125,15 @@ INVARIANTS = (
                SELECT hold_id,
                       coalesce(sum(amount) FILTER (WHERE kind = 'HOLD'), 0) AS placed,
                       coalesce(sum(amount) FILTER (WHERE kind = 'SETTLE'), 0) AS settled,
-                      coalesce(sum(amount) FILTER (WHERE kind = 'RELEASE'), 0) AS released
+                      coalesce(sum(amount) FILTER (WHERE kind = 'RELEASE'), 0) AS released,
+                      coalesce(sum(amount) FILTER (WHERE kind = 'OVERRUN'), 0) AS overrun,
+                      coalesce(sum(amount) FILTER (WHERE kind = 'REFUND'), 0) AS refunded
                  FROM tokens_transfer WHERE hold_id IS NOT NULL GROUP BY hold_id
           ) t ON t.hold_id = h.id
          WHERE t.placed IS DISTINCT FROM h.amount
             OR t.settled <> h.settled
+            OR t.overrun <> h.overrun
+            OR t.refunded <> h.refunded
             OR t.released <> CASE h.status WHEN 'PENDING' THEN 0 ELSE h.amount - h.settled END
         """,
     ),
@@ -106,7 +144,7 @@ INVARIANTS = (
           FROM tokens_transfer t
           LEFT JOIN tokens_hold h ON h.id = t.hold_id
           LEFT JOIN tokens_rechargeline l ON l.id = t.recharge_line_id
-         WHERE coalesce(h.wallet_id, l.wallet_id) IS DISTINCT FROM t.wallet_id
+         WHERE coalesce(h.wallet_id, l.wallet_id, t.wallet_id) <> t.wallet_id
         """,
     ),
     Invariant(
@@ -115,7 +153,8 @@ INVARIANTS = (
         SELECT l.id
           FROM tokens_rechargeline l
           LEFT JOIN tokens_transfer t ON t.recharge_line_id = l.id
-         WHERE (l.outcome = 'applied') <> (t.id IS NOT NULL) OR t.amount <> l.amount
+         WHERE (l.outcome = 'applied') <> (t.id IS NOT NULL)
+            OR t.amount <> l.amount OR t.lot_id <> l.lot_id
         """,
     ),
     Invariant(

@@ -64,6 +64,24 @@ class HoldResolvedError(DomainError):
     next_step = _("Read the job's receipt: its tokens were already spent or given back.")
 
 
+class WalletFrozenError(DomainError):
+    """The wallet is frozen or closed."""
+
+    code = "wallet_frozen"
+    http_status = 403
+    title = _("The wallet is frozen")
+    next_step = _("Contact support; nothing was charged.")
+
+
+class RefundRefusedError(DomainError):
+    """Not settled, refunded before, or more than was spent."""
+
+    code = "refund_refused"
+    http_status = 409
+    title = _("The hold cannot be refunded")
+    next_step = _("Read the hold: only settled tokens can be given back, and only once.")
+
+
 class InvalidCursorError(DomainError):
     """The page cursor was not made by us."""
 

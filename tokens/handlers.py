@@ -6,10 +6,11 @@ import datetime as dt
 import uuid
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tokens import ledger
+from tokens.ledger import holds
 from tokens.models import Hold
 
 log = structlog.get_logger(__name__)
@@ -33,17 +34,15 @@ def expire_holds(*, now: dt.datetime | None = None, limit: int = 500) -> int:
 
 @transaction.atomic(durable=True)
 def _expire(*, hold_id: uuid.UUID, now: dt.datetime) -> bool:
-    hold = ledger.lock_hold(hold_id=hold_id)
     # Settled, voided or extended between the listing and the lock: nothing is due any more.
-    if hold.status != Hold.Status.PENDING or hold.expires_at > now:
-        return False
-    ledger.resolve(hold=hold, settled=0, status=Hold.Status.EXPIRED, now=now)
-    transaction.on_commit(
-        lambda: log.warning(
-            "tokens.hold.expired",
-            hold_id=str(hold_id),
-            reference=hold.reference,
-            tokens=hold.amount,
-        )
+    before = holds.resolve(
+        hold_id=hold_id,
+        settled=0,
+        status=Hold.Status.EXPIRED,
+        due_at=now,
+        grace=dt.timedelta(seconds=settings.TOKENS_REFUND_GRACE_S),
     )
+    if before != Hold.Status.PENDING:
+        return False
+    transaction.on_commit(lambda: log.warning("tokens.hold.expired", hold_id=str(hold_id)))
     return True

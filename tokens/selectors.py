@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import uuid
 from collections import defaultdict
@@ -9,13 +10,15 @@ from collections.abc import Collection, Iterable
 
 from django.db.models import BigIntegerField, Case, F, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tokens.errors import BatchNotFoundError, InvalidCursorError
-from tokens.models import Hold, RechargeBatch, RechargeLine, Transfer, Wallet
+from tokens.models import Account, CreditLot, Hold, RechargeBatch, RechargeLine, Transfer
 from tokens.types import (
     Balance,
     HoldReceipt,
+    LotView,
     RechargeLineView,
     RechargeReceipt,
     StatementLine,
@@ -24,25 +27,59 @@ from tokens.types import (
 )
 
 CURSOR_PATTERN = re.compile(r"[0-9]{1,18}")
+# What a transfer does to a figure follows from its accounts, whatever its kind.
 AVAILABLE_CHANGE = Case(
-    When(kind=Transfer.Kind.HOLD, then=-F("amount")),
-    When(kind=Transfer.Kind.SETTLE, then=0),
-    default=F("amount"),
+    When(credit=Account.WALLET, then=F("amount")),
+    When(debit=Account.WALLET, then=-F("amount")),
+    default=0,
     output_field=BigIntegerField(),
 )
 HELD_CHANGE = Case(
-    When(kind=Transfer.Kind.HOLD, then=F("amount")),
-    When(kind=Transfer.Kind.RECHARGE, then=0),
-    default=-F("amount"),
+    When(credit=Account.HELD, then=F("amount")),
+    When(debit=Account.HELD, then=-F("amount")),
+    default=0,
     output_field=BigIntegerField(),
 )
 
 
-def balance(*, user_id: int) -> Balance:
-    """The user's wallet now; all zeros while it was never used."""
-    row = Wallet.objects.filter(owner_id=user_id).values_list("available", "held").first()
-    available, held = row or (0, 0)
-    return Balance(available=available, held=held)
+def balance(*, user_id: int, now: dt.datetime | None = None) -> Balance:
+    """The user's wallet; all zeros while it was never used.
+
+    Args:
+        user_id: primary key of the owner.
+        now: the moment that decides which lots are effective; the current one by default.
+    """
+    moment = now or timezone.now()
+    is_live = Q(expires_at__isnull=True) | Q(expires_at__gt=moment)
+    sums = _lots(user_id).aggregate(
+        spendable=Sum("available", filter=is_live & Q(effective_at__lte=moment), default=0),
+        pending=Sum("available", filter=is_live & Q(effective_at__gt=moment), default=0),
+        set_aside=Sum("held", default=0),
+    )
+    return Balance(available=sums["spendable"], held=sums["set_aside"], pending=sums["pending"])
+
+
+def lots(*, user_id: int) -> list[LotView]:
+    """The user's lots that still hold tokens, in burn order."""
+    rows = _lots(user_id).order_by("priority", F("expires_at").asc(nulls_last=True), "pk")
+    return [
+        LotView(
+            id=f"lot_{row.pk}",
+            category=row.category.lower(),
+            granted=row.granted,
+            available=row.available,
+            held=row.held,
+            priority=row.priority,
+            effective_at=row.effective_at,
+            expires_at=row.expires_at,
+        )
+        for row in rows
+    ]
+
+
+def _lots(user_id: int) -> QuerySet[CreditLot]:
+    has_tokens = Q(available__gt=0) | Q(held__gt=0)
+    return CreditLot.objects.filter(has_tokens, wallet__owner_id=user_id)
 
 
 def statement(*, user_id: int, limit: int, cursor: str | None = None) -> StatementPage:
@@ -108,8 +145,10 @@ def hold_receipts(*, hold_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, HoldRec
             hold_id=hold.pk,
             status=hold.status.lower(),
             held=hold.amount,
-            settled=hold.settled,
-            refunded=0 if hold.status == Hold.Status.PENDING else hold.amount - hold.settled,
+            settled=hold.settled + hold.overrun - hold.refunded,
+            refunded=0
+            if hold.status == Hold.Status.PENDING
+            else hold.amount - hold.settled + hold.refunded,
             transfers=tuple(transfers[hold.pk]),
         )
         for hold in Hold.objects.filter(pk__in=hold_ids)
@@ -187,9 +226,10 @@ def _total(transfers: QuerySet[Transfer], change: Case) -> Coalesce:
 def _view(row: Transfer) -> TransferView:
     if row.hold is not None:
         reference = row.hold.reference
-    else:
-        assert row.recharge_line is not None, "a CHECK ties the kind to its origin"
+    elif row.recharge_line is not None:
         reference = f"recharge_batch:{row.recharge_line.batch_id}"
+    else:
+        reference = f"lot_{row.lot_id}"
     change: int = row.available_change  # type: ignore[attr-defined]  # annotated by the query
     return TransferView(
         id=f"tr_{row.pk}",
@@ -198,13 +238,18 @@ def _view(row: Transfer) -> TransferView:
         available_change=change,
         recorded_at=row.recorded_at,
         reference=reference,
+        lot=f"lot_{row.lot_id}",
     )
 
 
 def _line_views(lines: Iterable[RechargeLine]) -> tuple[RechargeLineView, ...]:
     return tuple(
         RechargeLineView(
-            row_no=line.row_no, user_ref=line.user_ref, amount=line.amount, code=line.outcome
+            row_no=line.row_no,
+            key=line.item_key,
+            user_ref=line.user_ref,
+            amount=line.amount,
+            code=line.outcome,
         )
         for line in lines
     )

@@ -51,15 +51,34 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A wallet at one moment: free to spend, set aside for running work, and both together."""
+    """A wallet at one moment.
+
+    ``available`` may be spent now, ``held`` is set aside for running work, ``pending`` becomes
+    effective later. Expired tokens count nowhere, swept or not.
+    """
 
     available: int
     held: int
+    pending: int = 0
 
     @property
     def total(self) -> int:
         """Tokens the user owns."""
-        return self.available + self.held
+        return self.available + self.held + self.pending
+
+
+@dataclass(frozen=True, slots=True)
+class LotView:
+    """One grant of tokens and what is left of it; lots are listed in burn order."""
+
+    id: str
+    category: str
+    granted: int
+    available: int
+    held: int
+    priority: int
+    effective_at: dt.datetime
+    expires_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +91,7 @@ class TransferView:
     available_change: int
     recorded_at: dt.datetime
     reference: str
+    lot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +113,11 @@ class StatementPage:
 
 @dataclass(frozen=True, slots=True)
 class HoldReceipt:
-    """What became of a hold: ``held`` = ``settled`` + ``refunded`` once it is resolved."""
+    """What became of a hold.
+
+    Once it is resolved, ``settled`` is what the user paid for good (an over-run included) and
+    ``refunded`` is what came back, at the end of the work or later.
+    """
 
     hold_id: uuid.UUID
     status: str
@@ -103,12 +127,44 @@ class HoldReceipt:
     transfers: tuple[TransferView, ...]
 
 
+class Category(StrEnum):
+    """Where recharged tokens come from."""
+
+    PAID = "paid"
+    PROMO = "promo"
+    REWARD = "reward"
+    PLAN = "plan"
+
+
+class OverrunPolicy(StrEnum):
+    """What happens when work costs more than was held."""
+
+    REFUSE = "refuse"
+    CHARGE = "charge"
+    WRITE_OFF = "write_off"
+
+
+@dataclass(frozen=True, slots=True)
+class LotTerms:
+    """How granted tokens behave: 0 burns first, 100 last; None means at once, or never."""
+
+    category: Category = Category.PAID
+    priority: int = 50
+    effective_at: dt.datetime | None = None
+    expires_at: dt.datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RechargeItem:
-    """A requested credit: ``user_ref`` is the external id, ``amount`` may still be out of range."""
+    """A requested credit: ``user_ref`` is the external id, ``amount`` may still be out of range.
+
+    ``key`` is the client's own name for the line; ``terms`` replaces those of the request.
+    """
 
     user_ref: str
     amount: int
+    key: str = ""
+    terms: LotTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +175,7 @@ class RechargeRequest:
     mode: RechargeMode
     operator: str
     reason: str
+    terms: LotTerms = LotTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +183,7 @@ class RechargeLineView:
     """The outcome of one line; ``row_no`` counts from 1 in the order of the request."""
 
     row_no: int
+    key: str
     user_ref: str
     amount: int
     code: str

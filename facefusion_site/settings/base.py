@@ -206,6 +206,8 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 # --- The product ----------------------------------------------------------------------------------
 TOKENS_PRICE_IMAGE = env.int("TOKENS_PRICE_IMAGE", default=1)
 TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
+# How long refunded tokens live on whose own lot has expired meanwhile.
+TOKENS_REFUND_GRACE_S = env.int("TOKENS_REFUND_GRACE_S", default=7 * 24 * 60 * 60)
 RECHARGE_LINES_MAX = env.int("RECHARGE_LINES_MAX", default=10_000)
 RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
 QUOTE_TTL_S = env.int("QUOTE_TTL_S", default=15 * 60)

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('tokens', '0002_transfers_are_immutable'),
+        ('tokens', '0002_functions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -100,6 +100,7 @@ class RechargeLineSerializer(serializers.Serializer[RechargeLineView]):
     """The outcome of one line."""
 
     row_no = serializers.IntegerField(help_text=_("Counts from 1 in the order of the request."))
+    key = serializers.CharField(help_text=_("Your name for the line, if you gave one."))
     user = serializers.CharField(source="user_ref")
     amount = serializers.IntegerField()
     code = serializers.CharField(

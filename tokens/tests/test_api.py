@@ -46,7 +46,7 @@ def test_soft_fail_reports_the_failed_users(operator):
     assert reply.status_code == 201, reply.data
     assert reply.data["failed_users"] == ["nobody"]
     assert reply.data["failures"] == [
-        {"row_no": 3, "user": "nobody", "amount": 100, "code": "account_not_found"}
+        {"row_no": 3, "key": "", "user": "nobody", "amount": 100, "code": "account_not_found"}
     ]
     assert reply.data["status"] == "partially_applied"
     assert reply.data["operator"] == "june.campaign"

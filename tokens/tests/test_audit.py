@@ -21,6 +21,15 @@ CORRUPTIONS = {
     "wallet_held_is_the_sum_of_pending_holds": (
         "UPDATE tokens_hold SET status = 'VOIDED', resolved_at = now() WHERE status = 'PENDING'"
     ),
+    "wallet_is_the_sum_of_its_lots": (
+        "UPDATE tokens_creditlot SET granted = granted + 1, available = available + 1"
+    ),
+    "lot_is_the_sum_of_its_transfers": (
+        "UPDATE tokens_creditlot SET granted = granted + 1, held = held + 1"
+    ),
+    "lot_belongs_to_the_wallet_of_its_transfers": (
+        "UPDATE tokens_creditlot SET wallet_id = (SELECT max(id) FROM tokens_wallet)"
+    ),
     "wallet_was_never_negative": "UPDATE tokens_transfer SET amount = 1 WHERE kind = 'RECHARGE'",
     "hold_agrees_with_its_transfers": (
         "UPDATE tokens_hold SET settled = settled - 1 WHERE status = 'SETTLED'"

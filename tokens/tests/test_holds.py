@@ -95,7 +95,7 @@ def test_a_hold_is_resolved_once():
 def test_a_settle_stays_within_the_hold(amount):
     user = make_user(tokens=10)
     hold_id = hold(user, 7)
-    with pytest.raises(ValueError, match="cannot settle"):
+    with pytest.raises(IntegrityError, match="cannot settle"):
         settle(hold_id, amount)
     assert numbers(user) == (3, 7)
 

@@ -1,0 +1,121 @@
+"""Holds: each step is one database function, so one round trip and one transition.
+
+The functions stand in ``migrations/sql``. They lock the wallet first and read lots and hold after.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.db import DatabaseError, connection
+
+from tokens.ledger.locks import require_transaction
+from tokens.models import Hold, HoldEvent
+
+WALLET_NOT_ACTIVE = "TK001"
+
+
+class WalletNotActiveError(Exception):
+    """The wallet is frozen or closed."""
+
+
+def reserve(
+    *, owner_id: int, amount: int, reference: str, expires_at: dt.datetime
+) -> uuid.UUID | int:
+    """Move ``amount`` from the owner's spendable lots, in burn order, into a new hold.
+
+    Returns:
+        The hold's id; or the tokens that could be spent when they are too few, and then nothing
+        is written.
+
+    Raises:
+        WalletNotActiveError: the wallet is frozen or closed.
+        IntegrityError: the reference already has a hold.
+    """
+    require_transaction()
+    hold_id = uuid.uuid4()
+    try:
+        spendable = _call("tokens_place_hold", hold_id, owner_id, amount, reference, expires_at)
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == WALLET_NOT_ACTIVE:
+            raise WalletNotActiveError from error
+        raise
+    return hold_id if spendable is None else int(spendable)
+
+
+def resolve(
+    *,
+    hold_id: uuid.UUID,
+    settled: int,
+    status: Hold.Status,
+    due_at: dt.datetime | None = None,
+    grace: dt.timedelta | None,
+) -> str | None:
+    """Close a pending hold: ``settled`` tokens are spent, the rest goes back.
+
+    Args:
+        hold_id: the hold.
+        settled: 0 to the held amount.
+        status: what the hold becomes.
+        due_at: only if its deadline is not after this moment.
+        grace: how long tokens live on whose lot expired while they were held; None: not at all.
+
+    Returns:
+        The status before: ``PENDING`` when this call closed it, ``NOT_DUE`` when the deadline was
+        moved; None when there is no such hold.
+
+    Raises:
+        IntegrityError: ``settled`` is negative or above the held amount.
+    """
+    require_transaction()
+    before = _call("tokens_resolve_hold", hold_id, settled, status.value, due_at, grace)
+    return None if before is None else str(before)
+
+
+def charge_overrun(*, hold_id: uuid.UUID, amount: int) -> int:
+    """Charge what work cost beyond its hold, as far as the spendable tokens go.
+
+    Call it right after ``resolve`` in the same transaction.
+
+    Returns:
+        The tokens charged.
+    """
+    require_transaction()
+    return int(_call("tokens_charge_overrun", hold_id, amount))
+
+
+def refund(*, hold_id: uuid.UUID, amount: int, grace: dt.timedelta, note: str) -> str | None:
+    """Give back tokens that a settled hold has spent, once.
+
+    Returns:
+        None when it was done, else ``NOT_FOUND``, ``NOT_SETTLED``, ``REFUNDED`` or ``TOO_MUCH``.
+    """
+    require_transaction()
+    refusal = _call("tokens_refund_hold", hold_id, amount, grace, note)
+    return None if refusal is None else str(refusal)
+
+
+def extend(*, hold_id: uuid.UUID, expires_at: dt.datetime) -> bool:
+    """Move a pending hold's deadline. False when it is no longer pending."""
+    is_extended = Hold.objects.filter(pk=hold_id, status=Hold.Status.PENDING).update(
+        expires_at=expires_at
+    )
+    if is_extended:
+        note(hold_id=hold_id, kind=HoldEvent.Kind.EXTENDED, text=expires_at.isoformat())
+    return bool(is_extended)
+
+
+def note(*, hold_id: uuid.UUID, kind: HoldEvent.Kind, tokens: int = 0, text: str = "") -> None:
+    """Record that something happened to a hold; moves nothing."""
+    HoldEvent.objects.create(hold_id=hold_id, kind=kind, tokens=tokens, note=text)
+
+
+def _call(function: str, *arguments: Any) -> Any:
+    with connection.cursor() as cursor:
+        placeholders = ", ".join(["%s"] * len(arguments))
+        # The name is one of ours; values travel as parameters.
+        cursor.execute(f"SELECT {function}({placeholders})", arguments)
+        (value,) = cursor.fetchone()
+    return value

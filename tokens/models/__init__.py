@@ -1,0 +1,22 @@
+"""The ledger's rows.
+
+Every movement of tokens is one immutable Transfer that names a debit account, a credit account and
+the lot it concerns, so the books sum to zero by construction. Wallets and lots cache what is free
+and what is held; both are guarded by CHECKs and proven against the journal by the invariants.
+"""
+
+from tokens.models.holds import Hold, HoldEvent
+from tokens.models.journal import Account, Transfer
+from tokens.models.recharge import RechargeBatch, RechargeLine
+from tokens.models.wallets import CreditLot, Wallet
+
+__all__ = [
+    "Account",
+    "CreditLot",
+    "Hold",
+    "HoldEvent",
+    "RechargeBatch",
+    "RechargeLine",
+    "Transfer",
+    "Wallet",
+]

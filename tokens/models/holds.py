@@ -1,0 +1,107 @@
+"""Tokens set aside for running work, and what happened to them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from tokens.models.wallets import Wallet
+
+
+class Hold(models.Model):
+    """Tokens set aside for work in progress; resolved exactly once.
+
+    Which lots they came from is in the HOLD transfers. What the work cost beyond the hold, where
+    policy charges it, is ``overrun``; what was given back after a settle is ``refunded``.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "PENDING", _("Pending")
+        SETTLED = "SETTLED", _("Settled")
+        VOIDED = "VOIDED", _("Voided")
+        EXPIRED = "EXPIRED", _("Expired")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    wallet = models.ForeignKey(
+        Wallet, verbose_name=_("wallet"), on_delete=models.PROTECT, related_name="+"
+    )
+    reference = models.CharField(
+        _("reference"),
+        max_length=128,
+        unique=True,
+        help_text=_("What the tokens are held for; one hold per reference, for ever."),
+    )
+    amount = models.BigIntegerField(_("amount"))
+    settled = models.BigIntegerField(_("settled"), default=0, db_default=0)
+    overrun = models.BigIntegerField(_("over-run"), default=0, db_default=0)
+    refunded = models.BigIntegerField(_("refunded"), default=0, db_default=0)
+    status = models.CharField(
+        _("status"), max_length=16, choices=Status, default=Status.PENDING, db_default="PENDING"
+    )
+    expires_at = models.DateTimeField(_("expires at"))
+    placed_at = models.DateTimeField(_("placed at"), db_default=Now(), editable=False)
+    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        constraints = [
+            models.CheckConstraint(name="hold_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="hold_status_explains_settled",
+                condition=Q(status="PENDING", settled=0, resolved_at__isnull=True)
+                | Q(
+                    status="SETTLED",
+                    settled__gt=0,
+                    settled__lte=F("amount"),
+                    resolved_at__isnull=False,
+                )
+                | Q(status__in=["VOIDED", "EXPIRED"], settled=0, resolved_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="hold_refund_within_settled",
+                condition=Q(refunded__gte=0, refunded__lte=F("settled"), overrun__gte=0),
+            ),
+        ]
+        indexes = [
+            models.Index(name="hold_due", fields=["expires_at"], condition=Q(status="PENDING")),
+        ]
+
+    def __str__(self) -> str:
+        return f"Hold {self.id}"
+
+
+class HoldEvent(models.Model):
+    """What happened to a hold, in order; append-only.
+
+    A late result is an event and nothing more: it is never charged.
+    """
+
+    class Kind(models.TextChoices):
+        PLACED = "PLACED", _("Placed")
+        EXTENDED = "EXTENDED", _("Extended")
+        SETTLED = "SETTLED", _("Settled")
+        OVERRUN = "OVERRUN", _("Over-run")
+        VOIDED = "VOIDED", _("Voided")
+        EXPIRED = "EXPIRED", _("Expired")
+        REFUNDED = "REFUNDED", _("Refunded")
+        LATE_RESULT = "LATE_RESULT", _("Late result")
+
+    hold = models.ForeignKey(
+        Hold, verbose_name=_("hold"), on_delete=models.PROTECT, related_name="events"
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    tokens = models.BigIntegerField(_("tokens"), default=0, db_default=0)
+    note = models.CharField(_("note"), max_length=255, blank=True, default="", db_default="")
+    recorded_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("hold event")
+        verbose_name_plural = _("hold events")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.hold_id}"

@@ -1,0 +1,147 @@
+"""The journal: the chart of accounts and the transfers between them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from tokens.models.holds import Hold
+from tokens.models.recharge import RechargeLine
+from tokens.models.wallets import CreditLot, Wallet
+
+
+class Account(models.TextChoices):
+    """The chart of accounts. WALLET has a sub-ledger, one row per user; the others keep no row.
+
+    A row of a system account would be locked by every recharge and every job; its balance is a sum
+    over the journal instead.
+    """
+
+    WALLET = "WALLET", _("User wallets")
+    HELD = "HELD", _("Tokens held for running work")
+    CONSUMED = "CONSUMED", _("Tokens spent")
+    BREAKAGE = "BREAKAGE", _("Tokens expired")
+    ADJUSTMENT = "ADJUSTMENT", _("Corrections")
+    REFUND = "REFUND", _("Spent tokens given back")
+    ISSUANCE_PAID = "ISSUANCE_PAID", _("Paid tokens issued")
+    ISSUANCE_PROMO = "ISSUANCE_PROMO", _("Promotional tokens issued")
+    ISSUANCE_REWARD = "ISSUANCE_REWARD", _("Reward tokens issued")
+    ISSUANCE_PLAN = "ISSUANCE_PLAN", _("Plan tokens issued")
+
+
+ISSUANCE = [account for account in Account.values if account.startswith("ISSUANCE_")]
+
+
+class Transfer(models.Model):
+    """An immutable movement of ``amount`` tokens of one lot; its number orders the journal.
+
+    A database trigger refuses UPDATE and DELETE: a wrong transfer is answered by another one.
+    ``recorded_at`` is system time, ``effective_at`` is business time.
+    """
+
+    class Kind(models.TextChoices):
+        RECHARGE = "RECHARGE", _("Recharge")
+        HOLD = "HOLD", _("Hold")
+        SETTLE = "SETTLE", _("Settle")
+        RELEASE = "RELEASE", _("Release")
+        OVERRUN = "OVERRUN", _("Over-run")
+        EXPIRE = "EXPIRE", _("Expiry")
+        REGRANT = "REGRANT", _("Grace")
+        REFUND = "REFUND", _("Refund")
+        REVERSE = "REVERSE", _("Reversal")
+        CREDIT = "CREDIT", _("Correction upwards")
+        DEBIT = "DEBIT", _("Correction downwards")
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    wallet = models.ForeignKey(
+        Wallet,
+        verbose_name=_("wallet"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        # The index (wallet, id) serves every read; a second one would only slow the writes.
+        db_index=False,
+        help_text=_("The user's wallet this movement is about."),
+    )
+    lot = models.ForeignKey(
+        CreditLot, verbose_name=_("lot"), on_delete=models.PROTECT, related_name="+"
+    )
+    debit = models.CharField(_("from"), max_length=16, choices=Account)
+    credit = models.CharField(_("to"), max_length=16, choices=Account)
+    amount = models.BigIntegerField(_("amount"))
+    hold = models.ForeignKey(
+        Hold,
+        verbose_name=_("hold"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="transfers",
+        db_index=False,
+    )
+    recharge_line = models.OneToOneField(
+        RechargeLine,
+        verbose_name=_("recharge line"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    reverses = models.OneToOneField(
+        "self",
+        verbose_name=_("reverses"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="reversed_by",
+        help_text=_("The recharge that this reversal takes back, wholly or in part; at most once."),
+    )
+    recorded_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)
+    effective_at = models.DateTimeField(_("effective at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("transfer")
+        verbose_name_plural = _("transfers")
+        constraints = [
+            models.CheckConstraint(name="transfer_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="transfer_kind_explains_accounts",
+                condition=Q(kind="RECHARGE", debit__in=ISSUANCE, credit="WALLET")
+                | Q(kind="HOLD", debit="WALLET", credit="HELD")
+                | Q(kind="SETTLE", debit="HELD", credit="CONSUMED")
+                | Q(kind="RELEASE", debit="HELD", credit="WALLET")
+                | Q(kind="OVERRUN", debit="WALLET", credit="CONSUMED")
+                | Q(kind="EXPIRE", debit="WALLET", credit="BREAKAGE")
+                | Q(kind="REGRANT", debit="BREAKAGE", credit="WALLET")
+                | Q(kind="REFUND", debit="REFUND", credit="WALLET")
+                | Q(kind="REVERSE", debit="WALLET", credit__in=ISSUANCE)
+                | Q(kind="CREDIT", debit="ADJUSTMENT", credit="WALLET")
+                | Q(kind="DEBIT", debit="WALLET", credit="ADJUSTMENT"),
+            ),
+            models.CheckConstraint(
+                name="transfer_recharge_names_its_line",
+                condition=Q(kind="RECHARGE", recharge_line__isnull=False)
+                | (~Q(kind="RECHARGE") & Q(recharge_line__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="transfer_hold_kinds_name_the_hold",
+                condition=Q(kind__in=["HOLD", "SETTLE", "RELEASE", "OVERRUN"], hold__isnull=False)
+                | Q(kind__in=["REFUND", "REGRANT", "EXPIRE"])
+                | Q(kind__in=["RECHARGE", "REVERSE", "CREDIT", "DEBIT"], hold__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="transfer_reversal_names_the_original",
+                condition=Q(kind="REVERSE", reverses__isnull=False)
+                | (~Q(kind="REVERSE") & Q(reverses__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                name="transfer_once_per_hold_kind_and_lot",
+                fields=["hold", "kind", "lot"],
+                condition=Q(hold__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(name="transfer_wallet_journal", fields=["wallet", "-id"])]
+
+    def __str__(self) -> str:
+        return f"Transfer {self.pk}"
