@@ -2,20 +2,20 @@
 
 from django.urls import path
 
-from tokens.api import views
+from tokens.api.views import balance, recharges
 
 urlpatterns = [
-    path("balance", views.BalanceView.as_view(), name="balance"),
-    path("statement", views.StatementView.as_view(), name="statement"),
-    path("recharge-batches", views.RechargeBatchListView.as_view(), name="recharge-batches"),
+    path("balance", balance.BalanceView.as_view(), name="balance"),
+    path("statement", balance.StatementView.as_view(), name="statement"),
+    path("recharge-batches", recharges.RechargeBatchListView.as_view(), name="recharge-batches"),
     path(
         "recharge-batches/<uuid:batch_id>",
-        views.RechargeBatchView.as_view(),
+        recharges.RechargeBatchView.as_view(),
         name="recharge-batch",
     ),
     path(
         "recharge-batches/<uuid:batch_id>/lines",
-        views.RechargeLineListView.as_view(),
+        recharges.RechargeLineListView.as_view(),
         name="recharge-lines",
     ),
 ]

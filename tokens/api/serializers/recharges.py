@@ -1,4 +1,4 @@
-"""Wire format of the tokens API."""
+"""Wire format of bulk recharges."""
 
 from __future__ import annotations
 
@@ -7,30 +7,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from tokens.api.fields import BIGINT_MAX, StrictCharField, StrictIntegerField
 from tokens.types import RechargeItem, RechargeLineView, RechargeMode, RechargeRequest
-
-# Amounts below 1 are a per-line outcome, so the wire only bounds what the column can hold.
-BIGINT_MAX = 2**63 - 1
-
-
-class StrictIntegerField(serializers.IntegerField):
-    """Whole numbers only: neither "5", 5.0 nor true is an amount of tokens."""
-
-    default_error_messages = {"invalid": _("A whole JSON number is required.")}
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictCharField(serializers.CharField):
-    """Text only: a number is not silently taken for a reference."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 class RechargeLineRequestSerializer(serializers.Serializer[Any]):
@@ -151,55 +129,3 @@ class RechargeLinePageSerializer(serializers.Serializer[Any]):
 
     items = RechargeLineSerializer(many=True)
     next_cursor = serializers.CharField(allow_null=True)
-
-
-class BalanceSerializer(serializers.Serializer[Any]):
-    """The caller's wallet."""
-
-    available = serializers.IntegerField(help_text=_("Free to spend."))
-    held = serializers.IntegerField(help_text=_("Set aside for queued and running jobs."))
-    total = serializers.IntegerField()
-
-
-class TransferSerializer(serializers.Serializer[Any]):
-    """One row of the journal."""
-
-    id = serializers.CharField()
-    kind = serializers.CharField(help_text=_("recharge, hold, settle or release."))
-    tokens = serializers.IntegerField(help_text=_("How many tokens moved."))
-    available_change = serializers.IntegerField(
-        help_text=_("What it did to the available balance; 0 for a settle, whose hold took them.")
-    )
-    reference = serializers.CharField(help_text=_("The batch or job behind it."))
-    recorded_at = serializers.DateTimeField()
-
-
-class StatementLineSerializer(TransferSerializer):
-    """One row of the journal with the balance right after it."""
-
-    available_after = serializers.IntegerField()
-    held_after = serializers.IntegerField()
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        """Flatten the line: the client sees one object per row."""
-        return {
-            **TransferSerializer(instance.transfer).data,
-            "available_after": instance.available_after,
-            "held_after": instance.held_after,
-        }
-
-
-class StatementPageSerializer(serializers.Serializer[Any]):
-    """A page of the statement, newest first."""
-
-    items = StatementLineSerializer(many=True, source="lines")
-    next_cursor = serializers.CharField(allow_null=True)
-
-
-class PageQuerySerializer(serializers.Serializer[Any]):
-    """Query parameters of every list."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
-    cursor = serializers.CharField(
-        required=False, default=None, help_text=_("“next_cursor” of the page before.")
-    )

@@ -1,4 +1,4 @@
-"""HTTP face of tokens."""
+"""Bulk recharges over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.limits import limit
 from tokens import selectors, services
-from tokens.api import serializers
+from tokens.api.pages import PageQuerySerializer, page_query
+from tokens.api.serializers import recharges as serializers
 from tokens.errors import RechargeRefusedError
 from tokens.models import RechargeLine
 from tokens.types import RechargeReceipt
@@ -42,46 +43,6 @@ RECHARGE_EXAMPLE = OpenApiExample(
 )
 
 
-class BalanceView(APIView):
-    """The caller's wallet."""
-
-    permission_classes = [IsAuthenticated, scope("ledger:read")]
-
-    @extend_schema(
-        operation_id="balance_get",
-        summary="Read your balance",
-        tags=["tokens"],
-        responses={200: serializers.BalanceSerializer, 401: PROBLEM, 403: PROBLEM},
-    )
-    def get(self, request: Request) -> Response:
-        """Available, held and total tokens."""
-        balance = selectors.balance(user_id=drf.user_id(request))
-        return Response(serializers.BalanceSerializer(balance).data)
-
-
-class StatementView(APIView):
-    """The caller's journal."""
-
-    permission_classes = [IsAuthenticated, scope("ledger:read")]
-
-    @extend_schema(
-        operation_id="statement_list",
-        summary="Read your statement",
-        tags=["tokens"],
-        parameters=[serializers.PageQuerySerializer],
-        responses={
-            200: serializers.StatementPageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-        },
-    )
-    def get(self, request: Request) -> Response:
-        """Every movement, newest first, with the balance right after it."""
-        page = selectors.statement(user_id=drf.user_id(request), **_page(request))
-        return Response(serializers.StatementPageSerializer(page).data)
-
-
 class RechargeBatchListView(APIView):
     """Bulk recharges."""
 
@@ -94,7 +55,7 @@ class RechargeBatchListView(APIView):
         operation_id="recharge_batches_list",
         summary="List recharge batches",
         tags=["recharges"],
-        parameters=[serializers.PageQuerySerializer],
+        parameters=[PageQuerySerializer],
         responses={
             200: serializers.RechargeBatchPageSerializer,
             400: PROBLEM,
@@ -104,7 +65,7 @@ class RechargeBatchListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Newest first."""
-        receipts, next_cursor = selectors.recharge_batches(**_page(request))
+        receipts, next_cursor = selectors.recharge_batches(**page_query(request))
         page = {"items": receipts, "next_cursor": next_cursor}
         return Response(serializers.RechargeBatchPageSerializer(page).data)
 
@@ -179,7 +140,7 @@ class RechargeLineListView(APIView):
         operation_id="recharge_lines_list",
         summary="List the lines of a recharge batch",
         tags=["recharges"],
-        parameters=[serializers.PageQuerySerializer],
+        parameters=[PageQuerySerializer],
         responses={
             200: serializers.RechargeLinePageSerializer,
             400: PROBLEM,
@@ -190,15 +151,9 @@ class RechargeLineListView(APIView):
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
         """In the order of the request, each with its outcome."""
-        lines, next_cursor = selectors.recharge_lines(batch_id=batch_id, **_page(request))
+        lines, next_cursor = selectors.recharge_lines(batch_id=batch_id, **page_query(request))
         page = {"items": lines, "next_cursor": next_cursor}
         return Response(serializers.RechargeLinePageSerializer(page).data)
-
-
-def _page(request: Request) -> dict[str, Any]:
-    query = serializers.PageQuerySerializer(data=request.query_params)
-    query.is_valid(raise_exception=True)
-    return dict(query.validated_data)
 
 
 def _refusal(receipt: RechargeReceipt, pointer: str) -> RechargeRefusedError:
