@@ -7,16 +7,34 @@ and what is held; both are guarded by CHECKs and proven against the journal by t
 
 from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
+from tokens.models.proof import (
+    AuditEvent,
+    BalanceSnapshot,
+    MonthClose,
+    ReconRun,
+    SealBlock,
+    SealedEvent,
+    SealMember,
+    SnapshotDay,
+)
 from tokens.models.recharge import RechargeBatch, RechargeLine
 from tokens.models.wallets import CreditLot, Wallet
 
 __all__ = [
     "Account",
+    "AuditEvent",
+    "BalanceSnapshot",
     "CreditLot",
     "Hold",
     "HoldEvent",
+    "MonthClose",
     "RechargeBatch",
     "RechargeLine",
+    "ReconRun",
+    "SealBlock",
+    "SealMember",
+    "SealedEvent",
+    "SnapshotDay",
     "Transfer",
     "Wallet",
 ]

@@ -1,0 +1,62 @@
+-- A closed month takes no more transfers. SQLSTATE TK002 tells the writer why.
+CREATE FUNCTION tokens_refuse_closed_month() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_month date := date_trunc('month', NEW.effective_at AT TIME ZONE 'UTC')::date;
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM tokens_monthclose WHERE month = v_month AND reopened_at IS NULL
+    ) THEN
+        RAISE EXCEPTION 'the books of % are closed', to_char(v_month, 'YYYY-MM')
+            USING ERRCODE = 'TK002';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- Only a month that has ended can be closed, so nearly every row passes on one comparison. The
+-- comparison is with the clock and not with the start of the statement: it is made while the table
+-- is locked for the writer, and closing takes a lock that conflicts with that one.
+CREATE TRIGGER tokens_transfer_month_is_open
+    BEFORE INSERT ON tokens_transfer
+    FOR EACH ROW WHEN (NEW.effective_at < date_trunc('month', clock_timestamp(), 'UTC'))
+    EXECUTE FUNCTION tokens_refuse_closed_month();
+
+-- The moment itself, or where its month is closed, the start of the first open month after it: what
+-- a sweep posts late belongs to the books that are still open.
+CREATE FUNCTION tokens_open_moment(p_moment timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN p_moment >= date_trunc('month', now(), 'UTC') OR NOT EXISTS (
+             SELECT 1 FROM tokens_monthclose
+              WHERE month = date_trunc('month', p_moment AT TIME ZONE 'UTC')::date
+                AND reopened_at IS NULL
+        ) THEN p_moment
+        ELSE (
+             SELECT min(candidate) AT TIME ZONE 'UTC'
+               FROM generate_series(
+                    date_trunc('month', p_moment AT TIME ZONE 'UTC'),
+                    date_trunc('month', now() AT TIME ZONE 'UTC'),
+                    interval '1 month'
+               ) AS candidate
+              WHERE NOT EXISTS (
+                    SELECT 1 FROM tokens_monthclose
+                     WHERE month = candidate::date AND reopened_at IS NULL
+              )
+        )
+    END
+$$;
+
+-- A closed month changes in one way only: it is reopened, once, with a reason.
+CREATE FUNCTION tokens_guard_month_close() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.reopened_at IS NULL AND NEW.reopened_at IS NOT NULL
+       AND (NEW.id, NEW.month, NEW.totals, NEW.totals_sha256, NEW.closed_at, NEW.closed_by_id)
+         = (OLD.id, OLD.month, OLD.totals, OLD.totals_sha256, OLD.closed_at, OLD.closed_by_id)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a closed month can only be reopened'
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER tokens_monthclose_guarded
+    BEFORE UPDATE OR DELETE ON tokens_monthclose
+    FOR EACH ROW EXECUTE FUNCTION tokens_guard_month_close();
