@@ -137,3 +137,51 @@ class TokenInvalidError(DomainError):
     http_status = 401
     title = _("The token is not valid or has expired")
     next_step = _("Refresh the access token, or sign in again.")
+
+
+class StepUpRequiredError(DomainError):
+    """The request moves or decides about money and needs a fresh second factor."""
+
+    code = "step_up_required"
+    http_status = 403
+    title = _("A second factor is needed")
+    next_step = _(
+        "Send a code of your authenticator in X-Step-Up-Code, or to /api/v1/step-up before."
+    )
+
+
+class SecondFactorMissingError(DomainError):
+    """The user has no second factor yet."""
+
+    code = "second_factor_missing"
+    http_status = 403
+    title = _("You have no second factor yet")
+    next_step = _("Enrol an authenticator at /api/v1/second-factor first.")
+
+
+class StepUpRefusedError(DomainError):
+    """The code is wrong, used before or too old."""
+
+    code = "step_up_refused"
+    http_status = 403
+    title = _("The code was not accepted")
+    next_step = _("Wait for the next code of your authenticator; each works once.")
+
+
+class StepUpThrottledError(DomainError):
+    """Too many wrong codes in a row."""
+
+    code = "step_up_throttled"
+    http_status = 429
+    title = _("Too many wrong codes")
+    next_step = _("Wait as many seconds as the Retry-After header says, then try again.")
+    retryable = True
+
+
+class SecondFactorExistsError(DomainError):
+    """The user has a confirmed second factor."""
+
+    code = "second_factor_exists"
+    http_status = 409
+    title = _("You have a second factor already")
+    next_step = _("Ask an administrator to reset it if the device is lost.")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
 from accounts.models import ApiKey, User
-from accounts.types import USER_REF_PATTERN
+from accounts.types import USER_REF_PATTERN, Role
 
 
 def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
@@ -23,6 +23,18 @@ def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
 def user_refs(*, ids: Collection[int]) -> dict[int, str]:
     """Public references of users, active or not. One query."""
     return dict(User.objects.filter(pk__in=set(ids)).values_list("pk", "user_ref"))
+
+
+def active_role(*, user_id: int) -> Role | None:
+    """The user's role; None when there is no such user or it is switched off."""
+    role = User.objects.filter(pk=user_id, is_active=True).values_list("role", flat=True).first()
+    return None if role is None else Role(role)
+
+
+def active_user_ids(*, roles: Collection[str]) -> set[int]:
+    """Primary keys of the active users with one of these roles."""
+    rows = User.objects.filter(role__in=roles, is_active=True)
+    return set(rows.values_list("pk", flat=True))
 
 
 def user_by_ref(*, user_ref: str) -> User:

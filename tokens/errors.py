@@ -89,3 +89,100 @@ class InvalidCursorError(DomainError):
     http_status = 400
     title = _("The page cursor is not valid")
     next_step = _("Take the cursor from “next_cursor” of the page before, or leave it out.")
+
+
+class ApprovalNotFoundError(DomainError):
+    """No such approval request."""
+
+    code = "approval_not_found"
+    http_status = 404
+    title = _("No such approval request")
+    next_step = _("Check the id; the list of approvals shows those you may see.")
+
+
+class ApprovalClosedError(DomainError):
+    """The request was approved, rejected or expired before this vote."""
+
+    code = "approval_closed"
+    http_status = 409
+    title = _("The approval request is already decided")
+    next_step = _("Read the request: it says who decided it and when.")
+
+
+class ApprovalExpiredError(DomainError):
+    """The request's time has run out."""
+
+    code = "approval_expired"
+    http_status = 409
+    title = _("The approval request has expired")
+    next_step = _("Ask the maker to create the batch again.")
+
+
+class ApproverNotEligibleError(DomainError):
+    """The voter is switched off or has none of the roles that may decide."""
+
+    code = "approver_not_eligible"
+    http_status = 403
+    title = _("You may not decide this request")
+    next_step = _("Leave the vote to somebody with a role named in “roles”.")
+
+
+class MakerMayNotCheckError(DomainError):
+    """Four eyes: who made a batch never decides it."""
+
+    code = "maker_may_not_check"
+    http_status = 403
+    title = _("The maker may not decide")
+    next_step = _("Ask another approver to vote.")
+
+
+class ApprovalContentChangedError(DomainError):
+    """The vote is about a content that the batch no longer has."""
+
+    code = "approval_content_changed"
+    http_status = 409
+    title = _("The content of the batch is not what you voted on")
+    next_step = _("Read the batch again and vote on the digest it has now.")
+
+
+class ApprovalCommentMissingError(DomainError):
+    """A rejection or a question without words."""
+
+    code = "approval_comment_missing"
+    title = _("A comment is needed")
+    next_step = _("Say in “comment” why you reject, or what you ask.")
+
+
+class AlreadyVotedError(DomainError):
+    """One vote per person and request."""
+
+    code = "already_voted"
+    http_status = 409
+    title = _("You have voted already")
+    next_step = _("Read the request: your vote stands as it was cast.")
+
+
+class KeyMayNotVoteError(DomainError):
+    """An API key tried to decide what policies leave to people."""
+
+    code = "key_may_not_vote"
+    http_status = 403
+    title = _("An API key may not decide this request")
+    next_step = _("Sign in and vote with your second factor, or open the policy to keys.")
+
+
+class PolicyNotFoundError(DomainError):
+    """No such approval policy."""
+
+    code = "approval_policy_not_found"
+    http_status = 404
+    title = _("No such approval policy")
+    next_step = _("Check the id; the list of policies shows all of them.")
+
+
+class InvalidPolicyError(DomainError):
+    """A policy without a bound, without a role, or with numbers out of range."""
+
+    code = "invalid_approval_policy"
+    title = _("The approval policy is not valid")
+    next_step = _("Correct the fields named in “errors”.")

@@ -24,7 +24,7 @@ DROP FUNCTION tokens_open_moment(timestamptz);
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tokens', '0002_functions'),
+        ('tokens', '0004_approvals'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -5,6 +5,14 @@ the lot it concerns, so the books sum to zero by construction. Wallets and lots 
 and what is held; both are guarded by CHECKs and proven against the journal by the invariants.
 """
 
+from tokens.models.approvals import (
+    ApprovalAssessment,
+    ApprovalPolicy,
+    ApprovalRequest,
+    ApprovalSubject,
+    ApprovalVote,
+    ApproverRole,
+)
 from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
 from tokens.models.proof import (
@@ -17,11 +25,17 @@ from tokens.models.proof import (
     SealMember,
     SnapshotDay,
 )
-from tokens.models.recharge import RechargeBatch, RechargeLine
+from tokens.models.recharge import RechargeBatch, RechargeChunk, RechargeLine
 from tokens.models.wallets import CreditLot, Wallet
 
 __all__ = [
     "Account",
+    "ApprovalAssessment",
+    "ApprovalPolicy",
+    "ApprovalRequest",
+    "ApprovalSubject",
+    "ApprovalVote",
+    "ApproverRole",
     "AuditEvent",
     "BalanceSnapshot",
     "CreditLot",
@@ -29,6 +43,7 @@ __all__ = [
     "HoldEvent",
     "MonthClose",
     "RechargeBatch",
+    "RechargeChunk",
     "RechargeLine",
     "ReconRun",
     "SealBlock",
