@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django_otp.plugins.otp_totp.admin import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import services
@@ -23,6 +24,8 @@ from facefusion_site.common.unfold import ModelAdmin, TabularInline, action, dis
 
 # What a user may do follows from the role alone.
 admin.site.unregister(Group)
+# Its screen shows the secrets of other people's authenticators.
+admin.site.unregister(TOTPDevice)
 
 
 class ApiKeyInline(TabularInline[ApiKey, User]):

@@ -128,3 +128,47 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.last4})"
+
+
+class RecoveryCode(models.Model):
+    """A one-time substitute for the authenticator; only a keyed hash is stored."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    code_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("recovery code")
+        verbose_name_plural = _("recovery codes")
+
+    def __str__(self) -> str:
+        return f"Recovery code {self.pk}"
+
+
+class StepUpGrant(models.Model):
+    """A second factor proven with one session or one access token, good for a few minutes.
+
+    It is bound to the credential: another sign-in of the same person proves for itself.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+    credential_hash = models.CharField(_("credential"), max_length=64, unique=True, editable=False)
+    proven_at = models.DateTimeField(_("proven at"))
+
+    class Meta:
+        verbose_name = _("proven second factor")
+        verbose_name_plural = _("proven second factors")
+
+    def __str__(self) -> str:
+        return f"Second factor of {self.user_id}"

@@ -71,3 +71,13 @@ def api_key(*, key_id: uuid.UUID, user_id: int) -> ApiKey:
 def api_key_by_hash(*, key_hash: str) -> ApiKey | None:
     """The key with this hash and its user in one query; None when there is none."""
     return ApiKey.objects.select_related("user").filter(key_hash=key_hash).first()
+
+
+def active_users_sql() -> tuple[str, tuple[object, ...]]:
+    """A SELECT of the columns ``user_ref`` and ``id`` of every active user, and its parameters.
+
+    For set-based statements that join thousands of references at once.
+    """
+    rows = User.objects.filter(is_active=True).order_by().values("user_ref", "id")
+    sql, parameters = rows.query.sql_with_params()
+    return sql, tuple(parameters)

@@ -32,13 +32,22 @@ class Scope(models.TextChoices):
     LEDGER_READ = "ledger:read", _("See balance and statement")
     RECHARGES_WRITE = "recharges:write", _("Credit tokens to users")
     RECHARGES_READ = "recharges:read", _("See recharges")
+    APPROVALS_READ = "approvals:read", _("See approval requests and policies")
+    APPROVALS_VOTE = "approvals:vote", _("Vote on approval requests")
     USERS_WRITE = "users:write", _("Create users")
     USERS_READ = "users:read", _("See users")
 
 
 STAFF_ROLES: Final = frozenset({Role.OPERATOR, Role.ADMIN})
 STAFF_SCOPES: Final = frozenset(
-    {Scope.RECHARGES_WRITE, Scope.RECHARGES_READ, Scope.USERS_WRITE, Scope.USERS_READ}
+    {
+        Scope.RECHARGES_WRITE,
+        Scope.RECHARGES_READ,
+        Scope.APPROVALS_READ,
+        Scope.APPROVALS_VOTE,
+        Scope.USERS_WRITE,
+        Scope.USERS_READ,
+    }
 )
 ROLE_SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
     {
@@ -58,3 +67,22 @@ class IssuedKey:
 
     def __repr__(self) -> str:
         return f"IssuedKey(id={self.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A second factor that waits for its first code. Show both once: they are the secret."""
+
+    secret: str
+    url: str
+
+    def __repr__(self) -> str:
+        return "Enrolment(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorState:
+    """What a user has: a confirmed authenticator, and how many recovery codes are unused."""
+
+    is_enrolled: bool
+    recovery_codes_left: int

@@ -119,3 +119,46 @@ class IssuedKeySerializer(ApiKeySerializer):
     """A new key with its secret, shown this once."""
 
     key = serializers.CharField()
+
+
+class PasswordSerializer(serializers.Serializer[Any]):
+    """The caller's password once more."""
+
+    password = serializers.CharField(max_length=128, trim_whitespace=False, write_only=True)
+
+
+class CodeSerializer(serializers.Serializer[Any]):
+    """A code of the caller's authenticator."""
+
+    code = serializers.CharField(
+        max_length=64, help_text=_("Six digits, or a recovery code; each works once.")
+    )
+
+
+class SecondFactorSerializer(serializers.Serializer[Any]):
+    """What the caller has."""
+
+    is_enrolled = serializers.BooleanField()
+    recovery_codes_left = serializers.IntegerField()
+    proven_until = serializers.DateTimeField(
+        allow_null=True, help_text=_("Until when no new code is asked for with this sign-in.")
+    )
+
+
+class EnrolmentSerializer(serializers.Serializer[Any]):
+    """The secret of a new authenticator, shown this once."""
+
+    secret = serializers.CharField(help_text=_("Base32, for typing it in."))
+    url = serializers.CharField(help_text=_("otpauth:// link, for a QR code."))
+
+
+class RecoveryCodesSerializer(serializers.Serializer[Any]):
+    """Fresh recovery codes, shown this once."""
+
+    recovery_codes = serializers.ListField(child=serializers.CharField())
+
+
+class StepUpSerializer(serializers.Serializer[Any]):
+    """How long the proof counts."""
+
+    proven_until = serializers.DateTimeField()

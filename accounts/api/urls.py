@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import credentials, views
+from accounts.api import credentials, second_factor, views
 
 urlpatterns = [
     path("auth/token", credentials.TokenView.as_view(), name="api-token"),
@@ -10,6 +10,18 @@ urlpatterns = [
     path("me", views.MeView.as_view(), name="api-me"),
     path("api-keys", credentials.ApiKeyListView.as_view(), name="api-keys"),
     path("api-keys/<uuid:key_id>", credentials.ApiKeyView.as_view(), name="api-key"),
+    path("second-factor", second_factor.SecondFactorView.as_view(), name="api-second-factor"),
+    path(
+        "second-factor/confirm",
+        second_factor.SecondFactorConfirmView.as_view(),
+        name="api-second-factor-confirm",
+    ),
+    path(
+        "second-factor/recovery-codes",
+        second_factor.RecoveryCodesView.as_view(),
+        name="api-recovery-codes",
+    ),
+    path("step-up", second_factor.StepUpView.as_view(), name="api-step-up"),
     path("users", views.UserListView.as_view(), name="api-users"),
     path("users/<str:user_ref>", views.UserView.as_view(), name="api-user"),
 ]

@@ -29,6 +29,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "django_structlog",
     "rest_framework",
     "drf_spectacular",
@@ -74,6 +76,8 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
+# The name an authenticator app shows beside the codes.
+OTP_TOTP_ISSUER = env.str("OTP_TOTP_ISSUER", default="Face swap")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -210,6 +214,11 @@ TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
 TOKENS_REFUND_GRACE_S = env.int("TOKENS_REFUND_GRACE_S", default=7 * 24 * 60 * 60)
 RECHARGE_LINES_MAX = env.int("RECHARGE_LINES_MAX", default=10_000)
 RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
+# Where the daily signed statement of the ledger goes: a place that the database's administrator
+# cannot write to.
+LEDGER_STATEMENTS_DIR = Path(
+    env.str("LEDGER_STATEMENTS_DIR", default=str(BASE_DIR / ".data" / "statements"))
+)
 QUOTE_TTL_S = env.int("QUOTE_TTL_S", default=15 * 60)
 JOB_LEASE_S = env.int("JOB_LEASE_S", default=60)
 JOB_ATTEMPTS_MAX = env.int("JOB_ATTEMPTS_MAX", default=3)

@@ -35,9 +35,9 @@ from tokens.models import (
     ApprovalAssessment,
     ApprovalPolicy,
     ApprovalRequest,
+    ApprovalSubject,
     ApprovalVote,
     RechargeBatch,
-    ApprovalSubject,
 )
 
 # First half of the key of a maker's advisory lock; any number no other lock of ours uses.
@@ -146,9 +146,7 @@ def close(*, request: ApprovalRequest, status: ApprovalRequest.Status) -> None:
 def lock_due(*, request_id: uuid.UUID, now: dt.datetime) -> ApprovalRequest | None:
     """Lock a request whose time has run out; None when it was decided meanwhile or is in use."""
     require_transaction()
-    locked = ApprovalRequest.objects.select_for_update(
-        no_key=True, of=("self",), skip_locked=True
-    )
+    locked = ApprovalRequest.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
     return locked.filter(
         pk=request_id, status=ApprovalRequest.Status.OPEN, expires_at__lte=now
     ).first()
@@ -192,9 +190,7 @@ def _repeat(request: ApprovalRequest, earlier: ApprovalVote, ballot: Ballot) -> 
     return _decision(request, _approvals_count(request), is_closed_now=False, is_replay=True)
 
 
-def _judge(
-    request: ApprovalRequest, *, voter_id: int, ballot: Ballot, now: dt.datetime
-) -> str:
+def _judge(request: ApprovalRequest, *, voter_id: int, ballot: Ballot, now: dt.datetime) -> str:
     """Refuse a vote that may not be cast; the first fault counts. Returns the voter's role."""
     if request.status != ApprovalRequest.Status.OPEN:
         raise ApprovalClosedError(

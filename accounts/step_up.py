@@ -1,0 +1,110 @@
+"""A fresh second factor for requests about money.
+
+People send a code in ``X-Step-Up-Code``, or have sent one a few minutes ago with the same session
+or access token. The code stays out of the body, so that a retry with a new code is still the same
+request under its Idempotency-Key. Programs cannot hold a second factor: what their API keys may do
+without one is a setting (recharges) or a policy (votes).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework_simplejwt.tokens import Token
+
+from accounts import second_factor
+from accounts.errors import SecondFactorMissingError, StepUpRequiredError
+from accounts.models import ApiKey
+from facefusion_site.common import limits
+from facefusion_site.common.drf import user_id
+
+CODE_HEADER: Final = "X-Step-Up-Code"
+CODE_PARAMETER: Final = OpenApiParameter(
+    name=CODE_HEADER,
+    location=OpenApiParameter.HEADER,
+    required=False,
+    description="A code of your authenticator, unless you proved one in the last minutes.",
+)
+_CODE_LENGTH_MAX: Final = 64
+
+
+def is_by_key(request: Request) -> bool:
+    """Whether an API key speaks, rather than a person's session or access token."""
+    return isinstance(request.auth, ApiKey)
+
+
+def proven_at(request: Request) -> datetime | None:
+    """When the caller proved the second factor: now, by the code sent along, or shortly before.
+
+    None for API keys and for people without a fresh proof.
+
+    Raises:
+        SecondFactorMissingError: a code, but no authenticator.
+        StepUpRefusedError: the code sent along is wrong, too old or was used before.
+        StepUpThrottledError: too many wrong codes.
+        RateLimitedError: too many tries.
+    """
+    if is_by_key(request):
+        return None
+    code = request.headers.get(CODE_HEADER, "").strip()
+    if code:
+        return prove(request, code=code)
+    known = _credential(request)
+    if known is None:
+        return None
+    return second_factor.proven_at(user_id=user_id(request), credential=known)
+
+
+def prove(request: Request, *, code: str) -> datetime:
+    """Check a code for the caller's session or access token; see ``proven_at`` for the errors."""
+    limits.check(request, group="step-up", rate="STEP_UP_RATE", key="user", is_fail_open=False)
+    return second_factor.prove(
+        user_id=user_id(request), code=code[:_CODE_LENGTH_MAX], credential=_credential(request)
+    )
+
+
+def require(request: Request) -> datetime:
+    """The moment of a fresh proof.
+
+    Raises:
+        SecondFactorMissingError: the caller has no authenticator.
+        StepUpRequiredError: the caller is a program, or has not proven it lately.
+    """
+    moment = proven_at(request)
+    if moment is not None:
+        return moment
+    if is_by_key(request):
+        raise StepUpRequiredError(_("This is for people with a second factor, not for API keys."))
+    if not second_factor.state(user_id=user_id(request)).is_enrolled:
+        raise SecondFactorMissingError(_("This asks for a second factor, and you have none."))
+    raise StepUpRequiredError(_("Prove your second factor to go on."))
+
+
+def require_for_recharge(request: Request, *, tokens: int) -> None:
+    """Ask for the second factor where a recharge is larger than RECHARGE_STEP_UP_TOKENS.
+
+    API keys are exempt while STEP_UP_EXEMPTS_API_KEYS is set: their scope ``recharges:write`` was
+    given to a program on purpose, and approvals still stand behind it.
+
+    Raises:
+        SecondFactorMissingError: a person without an authenticator.
+        StepUpRequiredError: no fresh proof, or an API key that is not exempt.
+    """
+    if tokens <= settings.RECHARGE_STEP_UP_TOKENS:
+        return
+    if is_by_key(request) and settings.STEP_UP_EXEMPTS_API_KEYS:
+        return
+    require(request)
+
+
+def _credential(request: Request) -> str | None:
+    """A name for what the person signed in with; a new sign-in has another one."""
+    if isinstance(request.auth, Token):
+        return f"token:{request.auth['jti']}"
+    key = request.session.session_key
+    return None if key is None else f"session:{key}"
