@@ -25,6 +25,7 @@ PRODUCTION = {
     **EXAMPLE,
     "SECRET_KEY": "s3cret" * 10,
     "API_KEY_PEPPER": "p3pper" * 10,
+    "LEDGER_STATEMENT_KEY": "st4tement" * 10,
     "DATABASE_URL": "postgres://facefusion:pw@127.0.0.1:1/facefusion",
     "REDIS_URL": "redis://:pw@127.0.0.1:1/0",
 }
@@ -62,7 +63,15 @@ def test_the_example_lists_exactly_the_variables_that_are_read() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["SECRET_KEY", "API_KEY_PEPPER", "PUBLIC_URL", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"],
+    [
+        "SECRET_KEY",
+        "API_KEY_PEPPER",
+        "LEDGER_STATEMENT_KEY",
+        "PUBLIC_URL",
+        "ALLOWED_HOSTS",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ],
 )
 @pytest.mark.parametrize("value", [None, "  "])
 def test_production_does_not_start_without(name: str, value: str | None) -> None:

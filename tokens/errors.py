@@ -186,3 +186,123 @@ class InvalidPolicyError(DomainError):
     code = "invalid_approval_policy"
     title = _("The approval policy is not valid")
     next_step = _("Correct the fields named in “errors”.")
+
+
+class MonthNotClosableError(DomainError):
+    """The month has not ended, is not reconciled, or follows an open one."""
+
+    code = "month_not_closable"
+    http_status = 409
+    title = _("The month cannot be closed yet")
+    next_step = _("Reconcile, close the months in their order, then try again.")
+
+
+class MonthNotClosedError(DomainError):
+    """Only a closed month can be reopened, the latest one first."""
+
+    code = "month_not_closed"
+    http_status = 409
+    title = _("The month cannot be reopened")
+    next_step = _("Read the list of closed months; reopen the latest one first.")
+
+
+class MonthBusyError(DomainError):
+    """Writers did not let go of the journal in time."""
+
+    code = "month_busy"
+    http_status = 503
+    title = _("The journal is busy")
+    next_step = _("Try again in a moment; nothing has changed.")
+    retryable = True
+
+
+class AdministratorRequiredError(DomainError):
+    """Only an administrator opens and closes the books."""
+
+    code = "administrator_required"
+    http_status = 403
+    title = _("An administrator must do this")
+    next_step = _("Ask an administrator.")
+
+
+class UnknownExportError(DomainError):
+    """No export of this name, or a range it cannot have."""
+
+    code = "unknown_export"
+    http_status = 404
+    title = _("There is no such export")
+    next_step = _("Choose one of the exports that the list names.")
+
+
+class IdempotencyInProgressError(DomainError):
+    """The first request with this key has not ended yet."""
+
+    code = "idempotency_in_progress"
+    http_status = 409
+    title = _("The same request is still running")
+    next_step = _("Wait as long as Retry-After says and send the same request again.")
+    retryable = True
+
+
+class BatchStateError(DomainError):
+    """The batch is not in a state that allows this."""
+
+    code = "recharge_batch_state"
+    http_status = 409
+    title = _("The batch is in another state")
+    next_step = _("Read the batch: its status says what can still be done with it.")
+
+
+class NothingToRetryError(DomainError):
+    """No line of the batch failed in a way that a retry could mend."""
+
+    code = "nothing_to_retry"
+    http_status = 409
+    title = _("There is nothing to retry")
+    next_step = _("Rows that could not be read have to be corrected and sent as a new batch.")
+
+
+class AlreadyRetriedError(DomainError):
+    """The failures of a batch are retried once; the retry has failures of its own."""
+
+    code = "recharge_already_retried"
+    http_status = 409
+    title = _("The failed lines were retried before")
+    next_step = _("Read the retry named in “retry_id”; retry what failed there.")
+
+
+class NothingToReverseError(DomainError):
+    """The batch applied none of the chosen rows."""
+
+    code = "nothing_to_reverse"
+    http_status = 409
+    title = _("There is nothing to reverse")
+    next_step = _("Only applied rows of a recharge that has ended can be reversed.")
+
+
+class RechargeBusyError(DomainError):
+    """Other work held the wallets for too long."""
+
+    code = "recharge_busy"
+    http_status = 503
+    title = _("The wallets are busy")
+    next_step = _("Send the same request with the same key again; nothing has changed.")
+    retryable = True
+
+
+class UnreadableFileError(DomainError):
+    """The file as a whole is not what it says it is."""
+
+    code = "unreadable_file"
+    http_status = 400
+    title = _("The file cannot be read")
+    next_step = _("Send CSV in UTF-8 or GB18030 with a header row, an .xlsx workbook, or NDJSON.")
+
+
+class FileTooLargeError(DomainError):
+    """More bytes or cells than a file may have."""
+
+    code = "file_too_large"
+    http_status = 413
+    title = _("The file is too large")
+    next_step = _("Split the file; each part is a recharge of its own.")

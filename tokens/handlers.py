@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
 
 import structlog
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tokens.ledger import holds
+from tokens.ledger import holds, runs, seal, statements
 from tokens.models import Hold
 
 log = structlog.get_logger(__name__)
@@ -46,3 +47,26 @@ def _expire(*, hold_id: uuid.UUID, now: dt.datetime) -> bool:
         return False
     transaction.on_commit(lambda: log.warning("tokens.hold.expired", hold_id=str(hold_id)))
     return True
+
+
+def seal_ledger() -> None:
+    """Append what is complete to the hash chain."""
+    count = seal.seal_all()
+    if count.blocks:
+        log.info("tokens.ledger.sealed", blocks=count.blocks, transfers=count.transfers)
+
+
+def reconcile_ledger(*, now: dt.datetime | None = None) -> None:
+    """Reconcile up to the last complete day, then write the signed statement of the day.
+
+    What is broken goes to the log as an error, with the names of the checks: alert on it.
+    """
+    proof, done = runs.reconcile(now=now or timezone.now())
+    statement = statements.write(folder=settings.LEDGER_STATEMENTS_DIR)
+    log.log(
+        logging.INFO if proof.is_passed else logging.ERROR,
+        "tokens.ledger.reconciled",
+        broken=[violation.name for violation in proof.violations],
+        days=done["snapshot_days"],
+        statement=None if statement is None else statement.name,
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import django_stubs_ext
 import environ
+from celery.schedules import crontab
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -197,6 +198,17 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tokens.expire_holds",
         "schedule": 60.0,
         "options": {"expires": 60.0},
+    },
+    "seal-ledger": {
+        "task": "tokens.seal_ledger",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
+    # Some minutes into the day, and again later for a day that a long transaction kept open.
+    "reconcile-ledger": {
+        "task": "tokens.reconcile_ledger",
+        "schedule": crontab(minute="20", hour="0,6"),
+        "options": {"expires": 3600.0},
     },
 }
 

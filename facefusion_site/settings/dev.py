@@ -11,6 +11,9 @@ SECRET_KEY = env.str("SECRET_KEY", default=local.secret(BASE_DIR / ".data", name
 API_KEY_PEPPER = env.str(
     "API_KEY_PEPPER", default=local.secret(BASE_DIR / ".data", name="api_key_pepper")
 )
+LEDGER_STATEMENT_KEY = env.str(
+    "LEDGER_STATEMENT_KEY", default=local.secret(BASE_DIR / ".data", name="ledger_statement_key")
+)
 # The environment decides; else the servers of `make up`; else the usual ports of a local install.
 _embedded = embedded_state.load(BASE_DIR / ".data" / "embedded")
 _local = (

@@ -21,9 +21,10 @@ SELECT id FROM tokens_wallet
  ORDER BY id
    FOR NO KEY UPDATE SKIP LOCKED
 """
+# Tokens expire when their lot says so; where that month is closed, in the first open one.
 POST_EXPIRY_SQL = """
 INSERT INTO tokens_transfer (kind, wallet_id, lot_id, debit, credit, amount, effective_at)
-SELECT 'EXPIRE', wallet_id, id, 'WALLET', 'BREAKAGE', available, expires_at
+SELECT 'EXPIRE', wallet_id, id, 'WALLET', 'BREAKAGE', available, tokens_open_moment(expires_at)
   FROM tokens_creditlot
  WHERE wallet_id = ANY (%(wallet_ids)s) AND available > 0 AND expires_at <= %(now)s
  ORDER BY wallet_id, id

@@ -66,8 +66,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('month', models.DateField(help_text='Its first day.', verbose_name='month')),
-                ('totals', models.JSONField(verbose_name='totals')),
-                ('totals_sha256', models.CharField(max_length=64, verbose_name='digest of the totals')),
+                ('totals', models.JSONField(blank=True, help_text='Empty until the month has been added up, right after it was closed.', null=True, verbose_name='totals')),
+                ('totals_sha256', models.CharField(blank=True, default='', max_length=64, verbose_name='digest of the totals')),
                 ('closed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='closed at')),
                 ('reopened_at', models.DateTimeField(blank=True, null=True, verbose_name='reopened at')),
                 ('reopen_reason', models.CharField(blank=True, default='', max_length=255, verbose_name='why reopened')),

@@ -140,7 +140,7 @@ class SealedEvent(models.Model):
 
 
 class SnapshotDay(models.Model):
-    """A day of the journal, by system time in UTC, that is complete and was added up; append-only."""
+    """A day of the journal, by system time in UTC, that was complete and added up; append-only."""
 
     day = models.DateField(_("day"), primary_key=True)
     transfers_count = models.PositiveBigIntegerField(_("transfers"))
@@ -254,8 +254,15 @@ class MonthClose(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     month = models.DateField(_("month"), help_text=_("Its first day."))
-    totals = models.JSONField(_("totals"))
-    totals_sha256 = models.CharField(_("digest of the totals"), max_length=64)
+    totals = models.JSONField(
+        _("totals"),
+        null=True,
+        blank=True,
+        help_text=_("Empty until the month has been added up, right after it was closed."),
+    )
+    totals_sha256 = models.CharField(
+        _("digest of the totals"), max_length=64, blank=True, default=""
+    )
     closed_at = models.DateTimeField(_("closed at"), db_default=Now(), editable=False)
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

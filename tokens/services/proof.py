@@ -1,50 +1,38 @@
-"""Proof of the books: audit events, seals and their signed statement."""
+"""Proof of the books: audit events, seals, verification and the signed statement."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import uuid
+from collections.abc import Callable
 
-from structlog.contextvars import get_contextvars
+from tokens.ledger import runs
+from tokens.ledger.events import record_event
+from tokens.ledger.runs import Proof
+from tokens.ledger.seal import count_unsealed
+from tokens.ledger.seal import seal_all as seal_ledger
+from tokens.ledger.statements import find_faults as find_statement_faults
+from tokens.ledger.statements import make as make_statement
+from tokens.ledger.statements import write as write_statement
+from tokens.models import ReconRun
 
-from facefusion_site.common import idempotency
-from tokens.ledger.locks import require_transaction
-from tokens.models import AuditEvent
+__all__ = [
+    "Proof",
+    "count_unsealed",
+    "find_statement_faults",
+    "make_statement",
+    "record_event",
+    "record_verification",
+    "seal_ledger",
+    "verify_ledger",
+    "write_statement",
+]
 
 
-def record_event(
-    *,
-    actor_id: int | None,
-    action: str,
-    subject: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    request_id: str = "",
-) -> None:
-    """Record a change of state, in the transaction that makes it.
+def verify_ledger(*, progress: Callable[[str], None] | None = None) -> Proof:
+    """Prove the books on one snapshot; owns a transaction that cannot write."""
+    return runs.verify(progress=progress)
 
-    One insert. Numbers, texts, booleans and nested lists and mappings are kept as they are; ids
-    and times must be given as text.
 
-    Args:
-        actor_id: primary key of the authenticated principal; None for the platform itself.
-        action: what was done, dotted and past, such as ``recharge_batch.paused``.
-        subject: what it was done to, such as ``recharge_batch:<uuid>``.
-        before: the state before; None when the subject is new.
-        after: the state after; None when the subject is gone.
-        request_id: the request that asked for it; by default the one being served.
-
-    Raises:
-        RuntimeError: no transaction is open; the event could outlive a rolled-back change.
-    """
-    require_transaction()
-    AuditEvent.objects.create(
-        actor_id=actor_id,
-        action=action,
-        subject=subject,
-        before=before,
-        after=after,
-        before_sha256="" if before is None else idempotency.fingerprint(before),
-        after_sha256="" if after is None else idempotency.fingerprint(after),
-        request_id=(request_id or str(get_contextvars().get("request_id", "")))[:64],
-    )
+def record_verification(*, proof: Proof) -> uuid.UUID:
+    """Keep the outcome of a verification for operators to see."""
+    return runs.record(proof=proof, kind=ReconRun.Kind.VERIFY, summary={})

@@ -45,16 +45,20 @@ LANGUAGE sql STABLE AS $$
     END
 $$;
 
--- A closed month changes in one way only: it is reopened, once, with a reason.
+-- A closed month changes twice at most: it gets its figures, and it is reopened with a reason.
 CREATE FUNCTION tokens_guard_month_close() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND OLD.reopened_at IS NULL AND NEW.reopened_at IS NOT NULL
-       AND (NEW.id, NEW.month, NEW.totals, NEW.totals_sha256, NEW.closed_at, NEW.closed_by_id)
-         = (OLD.id, OLD.month, OLD.totals, OLD.totals_sha256, OLD.closed_at, OLD.closed_by_id)
+    IF TG_OP = 'UPDATE' AND OLD.reopened_at IS NULL
+       AND (NEW.id, NEW.month, NEW.closed_at, NEW.closed_by_id)
+         = (OLD.id, OLD.month, OLD.closed_at, OLD.closed_by_id)
+       AND (CASE WHEN NEW.reopened_at IS NULL
+            THEN OLD.totals IS NULL AND NEW.totals IS NOT NULL
+            ELSE (NEW.totals, NEW.totals_sha256)
+                 IS NOT DISTINCT FROM (OLD.totals, OLD.totals_sha256) END)
     THEN
         RETURN NEW;
     END IF;
-    RAISE EXCEPTION 'a closed month can only be reopened'
+    RAISE EXCEPTION 'a closed month can only be added up once and reopened'
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 CREATE TRIGGER tokens_monthclose_guarded

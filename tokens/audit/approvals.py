@@ -1,0 +1,51 @@
+"""Invariants of approvals: who agreed to what before it moved money."""
+
+from __future__ import annotations
+
+from tokens.audit.types import Invariant
+
+APPROVALS = (
+    Invariant(
+        "I17",
+        "approved_request_has_its_quorum",
+        """
+        SELECT r.id
+          FROM tokens_approvalrequest r
+          LEFT JOIN (
+               SELECT v.request_id,
+                      count(DISTINCT v.voter_id) FILTER (
+                          WHERE v.decision = 'APPROVE' AND v.voted_at <= q.decided_at) AS yes,
+                      count(*) FILTER (WHERE v.decision = 'REJECT') AS no
+                 FROM tokens_approvalvote v JOIN tokens_approvalrequest q ON q.id = v.request_id
+                GROUP BY v.request_id
+          ) votes ON votes.request_id = r.id
+         WHERE r.status = 'APPROVED'
+           AND (coalesce(votes.yes, 0) < r.approvals_required OR coalesce(votes.no, 0) > 0)
+        """,
+    ),
+    Invariant(
+        "I17",
+        "vote_is_by_another_on_the_same_content",
+        """
+        SELECT v.id
+          FROM tokens_approvalvote v
+          JOIN tokens_approvalrequest r ON r.id = v.request_id
+          JOIN tokens_rechargebatch b ON b.id = r.batch_id
+         WHERE v.voter_id IN (r.maker_id, b.actor_id) OR v.content_sha256 <> r.content_sha256
+        """,
+    ),
+    Invariant(
+        "I17",
+        "batch_moved_only_what_was_approved",
+        """
+        SELECT b.id
+          FROM tokens_rechargebatch b
+          LEFT JOIN tokens_approvalassessment a ON a.batch_id = b.id
+          LEFT JOIN tokens_approvalrequest r ON r.batch_id = b.id
+         WHERE (coalesce(a.is_approval_required, false) AND r.id IS NULL)
+            OR r.content_sha256 <> b.content_sha256
+            OR (r.status <> 'APPROVED' AND (b.applied_count > 0 OR b.status NOT IN (
+                'PENDING_APPROVAL', 'REJECTED', 'APPROVAL_EXPIRED')))
+        """,
+    ),
+)
