@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from django.utils.translation import gettext_lazy as _
 
@@ -31,10 +32,13 @@ def active_role(*, user_id: int) -> Role | None:
     return None if role is None else Role(role)
 
 
-def active_user_ids(*, roles: Collection[str]) -> set[int]:
-    """Primary keys of the active users with one of these roles."""
-    rows = User.objects.filter(role__in=roles, is_active=True)
-    return set(rows.values_list("pk", flat=True))
+def active_users_by_role(*, roles: Collection[str]) -> dict[str, set[int]]:
+    """Primary keys of the active users who have one of these roles. One query."""
+    rows = User.objects.filter(role__in=set(roles), is_active=True).values_list("role", "pk")
+    found: dict[str, set[int]] = {role: set() for role in roles}
+    for role, pk in rows:
+        found[role].add(pk)
+    return found
 
 
 def user_by_ref(*, user_ref: str) -> User:
@@ -81,3 +85,28 @@ def active_users_sql() -> tuple[str, tuple[object, ...]]:
     rows = User.objects.filter(is_active=True).order_by().values("user_ref", "id")
     sql, parameters = rows.query.sql_with_params()
     return sql, tuple(parameters)
+
+
+def active_user_refs(
+    *,
+    role: str | None = None,
+    prefix: str | None = None,
+    refs: Collection[str] | None = None,
+    joined_after: dt.datetime | None = None,
+) -> Iterator[str]:
+    """References of the active users that meet every condition given, oldest account first.
+
+    Streams: needs an open transaction and holds a few thousand references at most.
+    """
+    users = User.objects.filter(is_active=True)
+    if role is not None:
+        users = users.filter(role=role)
+    if prefix is not None:
+        users = users.filter(user_ref__startswith=prefix)
+    if refs is not None:
+        users = users.filter(
+            user_ref__in={ref for ref in refs if re.fullmatch(USER_REF_PATTERN, ref)}
+        )
+    if joined_after is not None:
+        users = users.filter(date_joined__gt=joined_after)
+    return users.order_by("pk").values_list("user_ref", flat=True).iterator(chunk_size=2_000)

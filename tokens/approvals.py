@@ -94,6 +94,70 @@ class Decision:
     is_replay: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VoteView:
+    """A vote as readers see it; people by their ``user_ref``, words of the wire in lower case."""
+
+    voter: str
+    role: str
+    decision: str
+    comment: str
+    content_sha256: str
+    second_factor_at: dt.datetime | None
+    voted_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """A request as one viewer sees it.
+
+    ``status`` is open, blocked_no_approver (open, but too few people are left who may vote),
+    approved, rejected, expired or recalled. ``age_s`` stops with the decision.
+    """
+
+    id: uuid.UUID
+    batch_id: uuid.UUID
+    status: str
+    is_my_turn: bool
+    maker: str
+    reason: str
+    operator: str
+    subject: str
+    rows_count: int
+    tokens_total: int
+    largest_row: int
+    maker_day_tokens: int
+    content_sha256: str
+    approvals_count: int
+    approvals_required: int
+    roles: tuple[str, ...]
+    policies: tuple[str, ...]
+    opened_at: dt.datetime
+    expires_at: dt.datetime
+    decided_at: dt.datetime | None
+    age_s: int
+    votes: tuple[VoteView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """A policy as readers see it; a bound of None is not looked at."""
+
+    id: uuid.UUID
+    name: str
+    subject: str
+    is_active: bool
+    row_tokens_min: int | None
+    batch_tokens_min: int | None
+    rows_min: int | None
+    maker_day_tokens_min: int | None
+    approvals_required: int
+    roles: tuple[str, ...]
+    expires_after_s: int
+    is_open_to_keys: bool
+    updated_at: dt.datetime
+
+
 def is_reached(policy: PolicyTerms, *, facts: BatchFacts, maker_day_tokens: int) -> bool:
     """Whether the batch meets any bound of the policy.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
@@ -30,6 +30,7 @@ from tokens.errors import (
     KeyMayNotVoteError,
     MakerMayNotCheckError,
 )
+from tokens.ledger.events import record_event
 from tokens.ledger.locks import require_transaction
 from tokens.models import (
     ApprovalAssessment,
@@ -42,7 +43,17 @@ from tokens.models import (
 
 # First half of the key of a maker's advisory lock; any number no other lock of ours uses.
 MAKER_LOCK: Final = 4_201
-REFUSED = [ApprovalRequest.Status.REJECTED, ApprovalRequest.Status.EXPIRED]
+REFUSED = [
+    ApprovalRequest.Status.REJECTED,
+    ApprovalRequest.Status.EXPIRED,
+    ApprovalRequest.Status.RECALLED,
+]
+BIGINT_MAX: Final = 2**63 - 1
+VOTE_EVENTS = {
+    VoteDecision.APPROVE: "approved_by",
+    VoteDecision.REJECT: "rejected_by",
+    VoteDecision.ASK: "asked_by",
+}
 DECIDING = [ApprovalVote.Decision.APPROVE, ApprovalVote.Decision.REJECT]
 
 
@@ -66,7 +77,9 @@ def assess(
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [MAKER_LOCK, maker_id])
     moment = now or timezone.now()
-    maker_day_tokens = facts.tokens_total + _maker_day_tokens(
+    # Amounts that no line may have can add up to more than a column holds; they reach every bound.
+    tokens_total = min(facts.tokens_total, BIGINT_MAX)
+    maker_day_tokens = tokens_total + _maker_day_tokens(
         maker_id=maker_id, subject=subject, now=moment
     )
     needed = approvals.requirement(
@@ -77,14 +90,37 @@ def assess(
         maker_id=maker_id,
         subject=subject,
         rows_count=facts.rows_count,
-        tokens_total=facts.tokens_total,
+        tokens_total=tokens_total,
         largest_row=facts.largest_row,
-        maker_day_tokens=maker_day_tokens,
+        maker_day_tokens=min(maker_day_tokens, BIGINT_MAX),
         content_sha256=content_sha256,
         is_approval_required=needed is not None,
         assessed_at=moment,
     )
-    return None if needed is None else _open(assessment, needed)
+    if needed is None:
+        return None
+    request = _open(assessment, needed)
+    record_event(
+        actor_id=maker_id,
+        action="approval_request.opened",
+        subject=f"approval_request:{request.pk}",
+        before=None,
+        after=state(request),
+    )
+    return request
+
+
+def state(request: ApprovalRequest) -> dict[str, Any]:
+    """A request as audit events keep it."""
+    return {
+        "batch": str(request.batch_id),
+        "status": request.status.lower(),
+        "content_sha256": request.content_sha256,
+        "approvals_required": request.approvals_required,
+        "approvals": _approvals_count(request),
+        "roles": list(request.roles),
+        "expires_at": request.expires_at.isoformat(),
+    }
 
 
 def policy_terms(policy: ApprovalPolicy) -> PolicyTerms:
@@ -108,7 +144,9 @@ def cast_vote(
 ) -> Decision:
     """Lock the request, judge the vote, write it, and close the request where that decides it."""
     require_transaction()
-    locked = ApprovalRequest.objects.select_for_update(no_key=True, of=("self",))
+    locked = ApprovalRequest.objects.select_related("batch").select_for_update(
+        no_key=True, of=("self",)
+    )
     request = locked.filter(pk=request_id).first()
     if request is None:
         raise ApprovalNotFoundError(_("No approval request has this id."))
@@ -117,6 +155,7 @@ def cast_vote(
         if earlier is not None:
             return _repeat(request, earlier, ballot)
     role = _judge(request, voter_id=voter_id, ballot=ballot, now=now)
+    before = state(request)
     ApprovalVote.objects.create(
         request=request,
         voter_id=voter_id,
@@ -128,19 +167,44 @@ def cast_vote(
     )
     approvals_count = _approvals_count(request)
     if ballot.decision is VoteDecision.REJECT:
-        close(request=request, status=ApprovalRequest.Status.REJECTED)
+        _set_status(request, ApprovalRequest.Status.REJECTED)
     elif approvals_count >= request.approvals_required:
-        close(request=request, status=ApprovalRequest.Status.APPROVED)
+        _set_status(request, ApprovalRequest.Status.APPROVED)
+    record_event(
+        actor_id=voter_id,
+        action=f"approval_request.{VOTE_EVENTS[ballot.decision]}",
+        subject=f"approval_request:{request.pk}",
+        before=before,
+        after=state(request) | {"comment": ballot.comment.strip(), "is_by_key": ballot.is_by_key},
+    )
     is_closed_now = request.status != ApprovalRequest.Status.OPEN
     return _decision(request, approvals_count, is_closed_now=is_closed_now)
 
 
-def close(*, request: ApprovalRequest, status: ApprovalRequest.Status) -> None:
-    """Decide a request that the caller has locked; the database checks that the votes say so."""
+def close(
+    *, request: ApprovalRequest, status: ApprovalRequest.Status, actor_id: int | None
+) -> None:
+    """End a locked request without a vote: expired or recalled."""
     require_transaction()
-    request.status = status
-    request.decided_at = timezone.now()
-    request.save(update_fields=["status", "decided_at"])
+    before = state(request)
+    _set_status(request, status)
+    record_event(
+        actor_id=actor_id,
+        action=f"approval_request.{status.lower()}",
+        subject=f"approval_request:{request.pk}",
+        before=before,
+        after=state(request),
+    )
+
+
+def recall(*, batch_id: uuid.UUID, actor_id: int) -> ApprovalRequest | None:
+    """Close the open request of a batch that its people stopped; None when there is none."""
+    require_transaction()
+    locked = ApprovalRequest.objects.select_for_update(no_key=True, of=("self",))
+    request = locked.filter(batch_id=batch_id, status=ApprovalRequest.Status.OPEN).first()
+    if request is not None:
+        close(request=request, status=ApprovalRequest.Status.RECALLED, actor_id=actor_id)
+    return request
 
 
 def lock_due(*, request_id: uuid.UUID, now: dt.datetime) -> ApprovalRequest | None:
@@ -150,6 +214,13 @@ def lock_due(*, request_id: uuid.UUID, now: dt.datetime) -> ApprovalRequest | No
     return locked.filter(
         pk=request_id, status=ApprovalRequest.Status.OPEN, expires_at__lte=now
     ).first()
+
+
+def _set_status(request: ApprovalRequest, status: ApprovalRequest.Status) -> None:
+    """The database checks that votes, or the clock, say so."""
+    request.status = status
+    request.decided_at = timezone.now()
+    request.save(update_fields=["status", "decided_at"])
 
 
 def _maker_day_tokens(*, maker_id: int, subject: str, now: dt.datetime) -> int:
@@ -205,7 +276,7 @@ def _judge(request: ApprovalRequest, *, voter_id: int, ballot: Ballot, now: dt.d
         raise ApproverNotEligibleError(
             _("This request is decided by other roles than yours."), roles=request.roles
         )
-    if ballot.content_sha256 != request.content_sha256:
+    if not ballot.content_sha256 == request.content_sha256 == request.batch.content_sha256:
         raise ApprovalContentChangedError(
             _("The vote names another content than the batch has."), param="content_sha256"
         )

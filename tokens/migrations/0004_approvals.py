@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                 ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('OPERATOR', 'Operator'), ('ADMIN', 'Administrator')], max_length=16), blank=True, size=None, verbose_name='who may approve')),
                 ('is_open_to_keys', models.BooleanField(verbose_name='API keys may vote')),
                 ('policies', models.JSONField(help_text='The policies that the batch reached, as they were then.', verbose_name='policies')),
-                ('status', models.CharField(choices=[('OPEN', 'Open'), ('APPROVED', 'Approved'), ('REJECTED', 'Rejected'), ('EXPIRED', 'Expired')], db_default='OPEN', default='OPEN', max_length=16, verbose_name='status')),
+                ('status', models.CharField(choices=[('OPEN', 'Open'), ('APPROVED', 'Approved'), ('REJECTED', 'Rejected'), ('EXPIRED', 'Expired'), ('RECALLED', 'Recalled')], db_default='OPEN', default='OPEN', max_length=16, verbose_name='status')),
                 ('opened_at', models.DateTimeField(verbose_name='opened at')),
                 ('expires_at', models.DateTimeField(verbose_name='expires at')),
                 ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='decided at')),

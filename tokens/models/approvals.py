@@ -179,6 +179,7 @@ class ApprovalRequest(models.Model):
         APPROVED = "APPROVED", _("Approved")
         REJECTED = "REJECTED", _("Rejected")
         EXPIRED = "EXPIRED", _("Expired")
+        RECALLED = "RECALLED", _("Recalled")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     batch = models.OneToOneField(

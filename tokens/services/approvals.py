@@ -1,4 +1,4 @@
-"""Approvals of batches: open a request, and vote on it."""
+"""Approvals of batches: open a request, vote on it, recall it."""
 
 from __future__ import annotations
 
@@ -71,3 +71,13 @@ def vote(
     return ledger.cast_vote(
         request_id=request_id, voter_id=voter_id, ballot=ballot, now=now or timezone.now()
     )
+
+
+def recall(*, batch_id: uuid.UUID, actor_id: int) -> bool:
+    """Close the open request of a batch that was stopped; joins the caller's transaction.
+
+    Returns:
+        True when a request was open.
+    """
+    require_transaction()
+    return ledger.recall(batch_id=batch_id, actor_id=actor_id) is not None

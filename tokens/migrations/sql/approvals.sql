@@ -6,17 +6,18 @@
 CREATE FUNCTION tokens_check_vote() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     asked tokens_approvalrequest%ROWTYPE;
+    batch tokens_rechargebatch%ROWTYPE;
     fault text;
 BEGIN
     SELECT * INTO asked FROM tokens_approvalrequest WHERE id = NEW.request_id FOR NO KEY UPDATE;
+    SELECT * INTO batch FROM tokens_rechargebatch WHERE id = asked.batch_id;
     fault := CASE
         WHEN asked.id IS NULL THEN 'no such request'
         WHEN asked.status <> 'OPEN' THEN 'the request is closed'
         WHEN asked.expires_at <= clock_timestamp() THEN 'the request has expired'
-        WHEN NEW.voter_id = asked.maker_id
-          OR NEW.voter_id = (SELECT actor_id FROM tokens_rechargebatch WHERE id = asked.batch_id)
-          THEN 'the maker may not check'
-        WHEN NEW.content_sha256 IS DISTINCT FROM asked.content_sha256 THEN 'another content'
+        WHEN NEW.voter_id IN (asked.maker_id, batch.actor_id) THEN 'the maker may not check'
+        WHEN NEW.content_sha256 <> asked.content_sha256
+          OR NEW.content_sha256 <> batch.content_sha256 THEN 'another content'
         WHEN NOT NEW.voter_role = ANY (asked.roles)
           OR NOT EXISTS (SELECT 1 FROM accounts_user
                           WHERE id = NEW.voter_id AND is_active AND role = NEW.voter_role)
@@ -62,7 +63,8 @@ BEGIN
                OR NEW.approvals_required > (
                    SELECT count(DISTINCT voter_id) FROM tokens_approvalvote
                     WHERE request_id = NEW.id AND decision = 'APPROVE'
-                      AND voter_id <> NEW.maker_id AND content_sha256 = NEW.content_sha256))
+                      AND voter_id <> NEW.maker_id AND content_sha256 = (
+                          SELECT content_sha256 FROM tokens_rechargebatch WHERE id = NEW.batch_id)))
           THEN 'the quorum is not reached'
         WHEN NEW.status = 'REJECTED' AND NOT EXISTS (
                SELECT 1 FROM tokens_approvalvote
@@ -79,17 +81,21 @@ CREATE TRIGGER tokens_approvalrequest_checked
     BEFORE INSERT OR UPDATE OR DELETE ON tokens_approvalrequest
     FOR EACH ROW EXECUTE FUNCTION tokens_check_request();
 
--- A batch with a request goes nowhere but into waiting or refusal until the request is approved.
+-- A batch with a request goes nowhere but into waiting or refusal until the request is approved
+-- for the content the batch has now: an edit after the votes takes them away.
 CREATE FUNCTION tokens_check_release() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.status NOT IN ('PENDING_APPROVAL', 'REJECTED', 'APPROVAL_EXPIRED') AND EXISTS (
-        SELECT 1 FROM tokens_approvalrequest
-         WHERE batch_id = NEW.id AND status <> 'APPROVED') THEN
+    IF NEW.status NOT IN ('PENDING_APPROVAL', 'REJECTED', 'APPROVAL_EXPIRED')
+       AND NOT (NEW.status = 'STOPPED' AND NEW.applied_count = 0)
+       AND EXISTS (
+           SELECT 1 FROM tokens_approvalrequest
+            WHERE batch_id = NEW.id
+              AND (status <> 'APPROVED' OR content_sha256 <> NEW.content_sha256)) THEN
         RAISE EXCEPTION 'batch % is not approved', NEW.id
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER tokens_rechargebatch_approved
-    BEFORE UPDATE OF status ON tokens_rechargebatch
+    BEFORE UPDATE OF status, applied_count ON tokens_rechargebatch
     FOR EACH ROW EXECUTE FUNCTION tokens_check_release();
