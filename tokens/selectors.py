@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from django.db.models import BigIntegerField, Case, F, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
-from tokens.errors import BatchNotFoundError, InvalidCursorError
-from tokens.models import Account, CreditLot, Hold, RechargeBatch, RechargeLine, Transfer
+from tokens.models import Account, CreditLot, Hold, Transfer
+from tokens.recharge_selectors import (
+    parse_cursor,
+    recharge_batches,
+    recharge_lines,
+    recharge_receipt,
+)
 from tokens.types import (
     Balance,
     HoldReceipt,
     LotView,
-    RechargeLineView,
-    RechargeReceipt,
     StatementLine,
     StatementPage,
     TransferView,
 )
 
-CURSOR_PATTERN = re.compile(r"[0-9]{1,18}")
+__all__ = [
+    "balance",
+    "hold_receipt",
+    "hold_receipts",
+    "lots",
+    "recharge_batches",
+    "recharge_lines",
+    "recharge_receipt",
+    "statement",
+]
+
 # What a transfer does to a figure follows from its accounts, whatever its kind.
 AVAILABLE_CHANGE = Case(
     When(credit=Account.WALLET, then=F("amount")),
@@ -91,7 +102,7 @@ def statement(*, user_id: int, limit: int, cursor: str | None = None) -> Stateme
     Raises:
         InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
     """
-    before = _parse_cursor(cursor)
+    before = parse_cursor(cursor)
     mine = Transfer.objects.filter(wallet__owner_id=user_id)
     page = mine if before is None else mine.filter(pk__lt=before)
     newer = mine.none() if before is None else mine.filter(pk__gte=before)
@@ -155,68 +166,6 @@ def hold_receipts(*, hold_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, HoldRec
     }
 
 
-def recharge_receipt(*, batch_id: uuid.UUID, is_replay: bool = False) -> RechargeReceipt:
-    """The outcome of a batch with every line that failed.
-
-    Raises:
-        BatchNotFoundError: there is no such batch.
-    """
-    batch = RechargeBatch.objects.filter(pk=batch_id).first()
-    if batch is None:
-        raise BatchNotFoundError(_("There is no recharge batch with this id."))
-    failures = batch.lines.exclude(outcome=RechargeLine.Outcome.APPLIED).order_by("row_no")
-    return _receipt(batch, failures=_line_views(failures), is_replay=is_replay)
-
-
-def recharge_batches(
-    *, limit: int, cursor: str | None = None
-) -> tuple[list[RechargeReceipt], str | None]:
-    """Batches, newest first, without their lines; and the cursor of the next page.
-
-    Raises:
-        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
-    """
-    batches = RechargeBatch.objects.order_by("-created_at", "-id")
-    if cursor is not None:
-        batches = batches.filter(_after_batch(cursor))
-    rows = list(batches[: limit + 1])
-    next_cursor = str(rows[limit - 1].pk) if len(rows) > limit else None
-    return [_receipt(batch, failures=(), is_replay=False) for batch in rows[:limit]], next_cursor
-
-
-def recharge_lines(
-    *, batch_id: uuid.UUID, limit: int, cursor: str | None = None
-) -> tuple[list[RechargeLineView], str | None]:
-    """The lines of a batch in the order of the request; and the cursor of the next page.
-
-    Raises:
-        BatchNotFoundError: there is no such batch.
-        InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
-    """
-    if not RechargeBatch.objects.filter(pk=batch_id).exists():
-        raise BatchNotFoundError(_("There is no recharge batch with this id."))
-    lines = RechargeLine.objects.filter(batch_id=batch_id, row_no__gt=_parse_cursor(cursor) or 0)
-    rows = _line_views(lines.order_by("row_no")[: limit + 1])
-    next_cursor = str(rows[limit - 1].row_no) if len(rows) > limit else None
-    return list(rows[:limit]), next_cursor
-
-
-def _parse_cursor(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not CURSOR_PATTERN.fullmatch(cursor):
-        raise InvalidCursorError(_("The cursor is not one of ours."), param="cursor")
-    return int(cursor)
-
-
-def _after_batch(cursor: str) -> Q:
-    try:
-        batch = RechargeBatch.objects.get(pk=uuid.UUID(cursor))
-    except (ValueError, RechargeBatch.DoesNotExist) as error:
-        raise InvalidCursorError(_("The cursor is not one of ours."), param="cursor") from error
-    return Q(created_at__lt=batch.created_at) | Q(created_at=batch.created_at, pk__lt=batch.pk)
-
-
 def _total(transfers: QuerySet[Transfer], change: Case) -> Coalesce:
     """The sum of ``change`` over all ``transfers`` as one sub-query that names no outer row."""
     totals = transfers.order_by().values("wallet").annotate(total=Sum(change)).values("total")
@@ -239,35 +188,4 @@ def _view(row: Transfer) -> TransferView:
         recorded_at=row.recorded_at,
         reference=reference,
         lot=f"lot_{row.lot_id}",
-    )
-
-
-def _line_views(lines: Iterable[RechargeLine]) -> tuple[RechargeLineView, ...]:
-    return tuple(
-        RechargeLineView(
-            row_no=line.row_no,
-            key=line.item_key,
-            user_ref=line.user_ref,
-            amount=line.amount,
-            code=line.outcome,
-        )
-        for line in lines
-    )
-
-
-def _receipt(
-    batch: RechargeBatch, *, failures: tuple[RechargeLineView, ...], is_replay: bool
-) -> RechargeReceipt:
-    return RechargeReceipt(
-        batch_id=batch.pk,
-        mode=batch.mode.lower(),
-        status=batch.status.lower(),
-        operator=batch.operator,
-        reason=batch.reason,
-        lines_count=batch.lines_count,
-        applied_count=batch.applied_count,
-        tokens_total=batch.tokens_total,
-        created_at=batch.created_at,
-        failures=failures,
-        is_replay=is_replay,
     )

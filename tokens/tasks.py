@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+
 from celery import shared_task
 
-from tokens import handlers
+from tokens import batch_handlers, handlers
 
 
 @shared_task(name="tokens.expire_holds", ignore_result=True)
@@ -23,3 +25,21 @@ def seal_ledger(**_later: object) -> None:
 def reconcile_ledger(**_later: object) -> None:
     """Daily: prove the books and sign the head of the chain."""
     handlers.reconcile_ledger()
+
+
+@shared_task(
+    name="tokens.apply_recharge_batch",
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+)
+def apply_recharge_batch(*, batch_id: str, **_later: object) -> None:
+    """Apply one batch. Safe to deliver twice: the handler takes the batch's lease first."""
+    batch_handlers.apply_recharge_batch(batch_id=uuid.UUID(batch_id))
+
+
+@shared_task(name="tokens.requeue_recharge_batches", ignore_result=True)
+def requeue_recharge_batches(**_later: object) -> None:
+    """Periodic: send batches again whose message or worker was lost."""
+    for batch_id in batch_handlers.unclaimed_batches():
+        apply_recharge_batch.delay(batch_id=str(batch_id))

@@ -178,6 +178,60 @@ class RechargeRequest:
     terms: LotTerms = LotTerms()
 
 
+class RechargeSource(StrEnum):
+    """How the rows of a batch arrived."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    XLSX = "xlsx"
+    FILTER = "filter"
+
+
+class ReversalPolicy(StrEnum):
+    """What a reversal does where tokens were already used."""
+
+    REFUSE = "refuse"
+    UNUSED_PART = "unused_part"
+
+
+@dataclass(frozen=True, slots=True)
+class RechargeOrder:
+    """What applies to all rows of a recharge.
+
+    ``fingerprint`` is the SHA-256 of the request as it was sent, in hex: a repeat of its key must
+    bring the same.
+    """
+
+    mode: RechargeMode
+    reason: str
+    fingerprint: str
+    operator: str = ""
+    terms: LotTerms = LotTerms()
+    source: RechargeSource = RechargeSource.JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalOrder:
+    """What to take back from a recharge; ``row_nos`` None means every applied row."""
+
+    mode: RechargeMode
+    policy: ReversalPolicy
+    reason: str
+    operator: str = ""
+    row_nos: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which active users a recharge is for; every condition that is set must hold."""
+
+    role: str | None = None
+    user_ref_prefix: str | None = None
+    user_refs: tuple[str, ...] | None = None
+    joined_after: dt.datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RechargeLineView:
     """The outcome of one line; ``row_no`` counts from 1 in the order of the request."""
@@ -187,11 +241,38 @@ class RechargeLineView:
     user_ref: str
     amount: int
     code: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RechargePreview:
+    """What a recharge would do at this moment; nothing was written.
+
+    ``outcomes`` counts the lines by code; ``failures`` lists the first of those that would fail.
+    """
+
+    mode: str
+    status: str
+    lines_count: int
+    applied_count: int
+    tokens_total: int
+    outcomes: dict[str, int]
+    failures: tuple[RechargeLineView, ...]
+    content_sha256: str
+
+    @property
+    def failed_count(self) -> int:
+        """Lines that would move nothing."""
+        return self.lines_count - self.applied_count
 
 
 @dataclass(frozen=True, slots=True)
 class RechargeReceipt:
-    """What a bulk recharge did; ``tokens_total`` counts applied lines only."""
+    """What a bulk recharge did so far; ``tokens_total`` counts applied lines only.
+
+    ``failures`` lists the first failed lines, as many as the setting allows; ``failed_count``
+    counts all that failed so far. ``rows_per_s`` and ``eta_s`` are None unless a worker is at it.
+    """
 
     batch_id: uuid.UUID
     mode: str
@@ -204,8 +285,25 @@ class RechargeReceipt:
     created_at: dt.datetime
     failures: tuple[RechargeLineView, ...]
     is_replay: bool
+    source: str = "json"
+    done_count: int = 0
+    tokens_requested: int = 0
+    content_sha256: str = ""
+    finished_at: dt.datetime | None = None
+    rows_per_s: float | None = None
+    eta_s: int | None = None
+    retry_of: uuid.UUID | None = None
+    reversal_of: uuid.UUID | None = None
+    reversal_policy: str = ""
+    retries: tuple[uuid.UUID, ...] = ()
+    reversals: tuple[uuid.UUID, ...] = ()
 
     @property
     def failed_count(self) -> int:
-        """Lines that moved nothing."""
-        return self.lines_count - self.applied_count
+        """Lines that have ended and moved nothing."""
+        return self.done_count - self.applied_count
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will happen any more."""
+        return self.finished_at is not None

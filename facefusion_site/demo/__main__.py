@@ -112,9 +112,8 @@ def _start(supervisor: Supervisor, *, port: int) -> None:
         "--no-control-socket",
     )
     celery = ("celery", "--app=facefusion_site")
-    supervisor.start(
-        "worker", *celery, "worker", "--pool=solo", "--queues=swaps,default", "--loglevel=INFO"
-    )
+    queues = "--queues=swaps,money,default"
+    supervisor.start("worker", *celery, "worker", "--pool=solo", queues, "--loglevel=INFO")
     supervisor.start("beat", *celery, "beat", "--loglevel=INFO")
 
 

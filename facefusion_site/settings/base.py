@@ -161,7 +161,10 @@ SPECTACULAR_SETTINGS = {
 
 # --- Background work ------------------------------------------------------------------------------
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"inference.run_swap_job": {"queue": "swaps"}}
+CELERY_TASK_ROUTES = {
+    "inference.run_swap_job": {"queue": "swaps"},
+    "tokens.apply_recharge_batch": {"queue": "money"},
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
@@ -199,6 +202,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    "requeue-recharge-batches": {
+        "task": "tokens.requeue_recharge_batches",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
     "seal-ledger": {
         "task": "tokens.seal_ledger",
         "schedule": 300.0,
@@ -224,7 +232,18 @@ TOKENS_PRICE_IMAGE = env.int("TOKENS_PRICE_IMAGE", default=1)
 TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
 # How long refunded tokens live on whose own lot has expired meanwhile.
 TOKENS_REFUND_GRACE_S = env.int("TOKENS_REFUND_GRACE_S", default=7 * 24 * 60 * 60)
+# Lines of one JSON body; streams and files may carry as many as their mode allows.
 RECHARGE_LINES_MAX = env.int("RECHARGE_LINES_MAX", default=10_000)
+RECHARGE_SYNC_LINES_MAX = env.int("RECHARGE_SYNC_LINES_MAX", default=1_000)
+RECHARGE_ATOMIC_LINES_MAX = env.int("RECHARGE_ATOMIC_LINES_MAX", default=100_000)
+RECHARGE_SOFT_FAIL_LINES_MAX = env.int("RECHARGE_SOFT_FAIL_LINES_MAX", default=1_000_000)
+RECHARGE_CHUNK_LINES = env.int("RECHARGE_CHUNK_LINES", default=1_000)
+RECHARGE_FAILURES_LISTED = env.int("RECHARGE_FAILURES_LISTED", default=1_000)
+RECHARGE_FILE_BYTES_MAX = env.int("RECHARGE_FILE_BYTES_MAX", default=256 * 1024 * 1024)
+RECHARGE_CELL_LENGTH_MAX = env.int("RECHARGE_CELL_LENGTH_MAX", default=1_000)
+# Longer than one chunk, or a whole atomic batch, may take.
+RECHARGE_LEASE_S = env.int("RECHARGE_LEASE_S", default=120)
+RECHARGE_ATTEMPTS_MAX = env.int("RECHARGE_ATTEMPTS_MAX", default=10)
 RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
 # Where the daily signed statement of the ledger goes: a place that the database's administrator
 # cannot write to.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import DatabaseError, connection
+
+# Deadlock, lock timeout, serialisation failure.
+CONTENTION = frozenset({"40P01", "55P03", "40001"})
 
 OPEN_WALLETS_SQL = """
 INSERT INTO tokens_wallet (owner_id)
@@ -55,3 +58,8 @@ def lock_wallets(*, owner_ids: Collection[int]) -> dict[int, LockedWallet]:
         cursor.execute(OPEN_WALLETS_SQL, parameters)
         cursor.execute(LOCK_WALLETS_SQL, parameters)
         return {owner_id: LockedWallet(*wallet) for owner_id, *wallet in cursor.fetchall()}
+
+
+def is_contention(error: DatabaseError) -> bool:
+    """Whether others were in the way (deadlock, lock or serialisation), so that a retry helps."""
+    return getattr(error.__cause__, "sqlstate", None) in CONTENTION

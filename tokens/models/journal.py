@@ -61,12 +61,20 @@ class Transfer(models.Model):
         verbose_name=_("wallet"),
         on_delete=models.PROTECT,
         related_name="+",
-        # The index (wallet, id) serves every read; a second one would only slow the writes.
+        # The index (wallet, id) serves every read; a second one would only slow the writes. Nor
+        # are the foreign keys to wallet, lot and line checked row by row: see migration 0003.
         db_index=False,
+        db_constraint=False,
         help_text=_("The user's wallet this movement is about."),
     )
     lot = models.ForeignKey(
-        CreditLot, verbose_name=_("lot"), on_delete=models.PROTECT, related_name="+"
+        CreditLot,
+        verbose_name=_("lot"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        # A lot's transfers are found through its wallet.
+        db_index=False,
+        db_constraint=False,
     )
     debit = models.CharField(_("from"), max_length=16, choices=Account)
     credit = models.CharField(_("to"), max_length=16, choices=Account)
@@ -80,21 +88,25 @@ class Transfer(models.Model):
         related_name="transfers",
         db_index=False,
     )
-    recharge_line = models.OneToOneField(
+    recharge_line = models.ForeignKey(
         RechargeLine,
         verbose_name=_("recharge line"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
+        # Partial unique indexes below: most rows have neither.
+        db_index=False,
+        db_constraint=False,
     )
-    reverses = models.OneToOneField(
+    reverses = models.ForeignKey(
         "self",
         verbose_name=_("reverses"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
-        related_name="reversed_by",
+        related_name="+",
+        db_index=False,
         help_text=_("The recharge that this reversal takes back, wholly or in part; at most once."),
     )
     recorded_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)
@@ -121,8 +133,8 @@ class Transfer(models.Model):
             ),
             models.CheckConstraint(
                 name="transfer_recharge_names_its_line",
-                condition=Q(kind="RECHARGE", recharge_line__isnull=False)
-                | (~Q(kind="RECHARGE") & Q(recharge_line__isnull=True)),
+                condition=Q(kind__in=["RECHARGE", "REVERSE"], recharge_line__isnull=False)
+                | (~Q(kind__in=["RECHARGE", "REVERSE"]) & Q(recharge_line__isnull=True)),
             ),
             models.CheckConstraint(
                 name="transfer_hold_kinds_name_the_hold",
@@ -134,6 +146,16 @@ class Transfer(models.Model):
                 name="transfer_reversal_names_the_original",
                 condition=Q(kind="REVERSE", reverses__isnull=False)
                 | (~Q(kind="REVERSE") & Q(reverses__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                name="transfer_once_per_line",
+                fields=["recharge_line"],
+                condition=Q(recharge_line__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="transfer_reversed_once",
+                fields=["reverses"],
+                condition=Q(reverses__isnull=False),
             ),
             models.UniqueConstraint(
                 name="transfer_once_per_hold_kind_and_lot",

@@ -1,187 +1,335 @@
-"""Bulk recharge."""
+"""Bulk recharge: create a batch from rows or a filter, or only say what it would do."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
+from itertools import chain, islice
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
+from django.db import OperationalError, connection, transaction
 from django.utils.translation import gettext as _
 
 from accounts import selectors as accounts_selectors
 from facefusion_site.common import idempotency
-from tokens import selectors
-from tokens.errors import InvalidRechargeError, RechargeTooLargeError
-from tokens.ledger import locks, recharge
-from tokens.ledger.locks import LockedWallet
-from tokens.ledger.recharge import JudgedLine
-from tokens.models import RechargeBatch, RechargeLine, Wallet
+from facefusion_site.common.celery import send_on_commit
+from tokens import recharge_selectors, tasks
+from tokens.approvals import BatchFacts
+from tokens.errors import InvalidRechargeError, RechargeBusyError, RechargeTooLargeError
+from tokens.ledger import apply, batches, staging
+from tokens.ledger.locks import is_contention
+from tokens.ledger.recharge import StateChangedError
+from tokens.models import RechargeBatch
+from tokens.recharge_rows import RowTotals, StagedRow, chunks, iso, staged
+from tokens.services.approvals import open_if_required
 from tokens.types import (
-    LotTerms,
-    RechargeItem,
-    RechargeMode,
+    RechargeOrder,
+    RechargePreview,
     RechargeReceipt,
     RechargeRequest,
+    UserFilter,
 )
 
 log = structlog.get_logger(__name__)
-Outcome = RechargeLine.Outcome
-WALLET_OUTCOMES = {
-    Wallet.Status.FROZEN: Outcome.ACCOUNT_FROZEN,
-    Wallet.Status.CLOSED: Outcome.ACCOUNT_CLOSED,
-}
+Mode = RechargeBatch.Mode
+Status = RechargeBatch.Status
+# Called once per attempt, inside the transaction; streams, so that memory stays flat.
+RowSource = Callable[[], Iterable[StagedRow]]
+CREATE_SCOPE = "create"
+ATTEMPTS_MAX = 2
 
 
-@transaction.atomic(durable=True)
 def bulk_recharge(
     *, request: RechargeRequest, actor_id: int, idempotency_key: str
 ) -> RechargeReceipt:
-    """Credit many wallets at once, and record the outcome of every line.
+    """Credit many wallets from a list in memory, and record the outcome of every line.
 
-    Owns its transaction, so it must be the outermost one. In atomic mode one bad line refuses the
-    whole batch: nothing moves, the refusal is recorded with status ``failed``, and a repeat of the
-    key answers the same. In soft-fail mode good lines go through. Repeating a key with the same
-    request moves nothing and returns the first receipt.
+    See ``create_batch``, whose small form this is.
+    """
+    order = RechargeOrder(
+        mode=request.mode,
+        reason=request.reason,
+        operator=request.operator,
+        terms=request.terms,
+        fingerprint=idempotency.fingerprint(asdict(request)),
+    )
+    return create_batch(
+        order=order,
+        rows=lambda: (staged(item, terms=request.terms) for item in request.items),
+        actor_id=actor_id,
+        idempotency_key=idempotency_key,
+    )
+
+
+def create_batch(
+    *, order: RechargeOrder, rows: RowSource, actor_id: int, idempotency_key: str
+) -> RechargeReceipt:
+    """Create a recharge; apply it at once when it is small and needs no approval.
+
+    Owns its transaction, so it must be the outermost one. Up to RECHARGE_SYNC_LINES_MAX rows are
+    applied before this returns; more are staged for a worker, and so is a batch that has to wait
+    for approval. In atomic mode one bad line refuses the whole batch: nothing moves, the refusal
+    is recorded with status ``failed``, and a repeat of the key answers the same. Repeating a key
+    with the same fingerprint moves nothing and returns what the first call returned.
 
     Args:
-        request: amounts are whole tokens; a user that appears again is refused from the second
-            line on.
+        order: what applies to all rows.
+        rows: called at least once, inside the transaction; a user that appears again is refused
+            from the second row on.
         actor_id: primary key of the authenticated principal.
         idempotency_key: 1 to 255 characters, unique per principal, remembered for ever.
 
     Raises:
-        InvalidRechargeError: there is no line.
-        RechargeTooLargeError: there are more lines than RECHARGE_LINES_MAX.
+        InvalidRechargeError: there is no row.
+        RechargeTooLargeError: there are more rows than the mode allows.
         IdempotencyKeyReusedError: the key was used with another request.
+        IdempotencyInProgressError: the same request is running at this moment.
+        RechargeBusyError: the wallets could not be locked in time; nothing was stored.
     """
-    _check_size(request.items)
-    lines = _judge(request, now=timezone.now())
-    outcomes = Counter(line.outcome for line in lines)
-    batch, is_new = recharge.claim_batch(
-        batch=RechargeBatch(
-            actor_id=actor_id,
-            operator=request.operator,
-            reason=request.reason,
-            mode=RechargeBatch.Mode[request.mode.name],
-            status=_status(applied_count=outcomes[Outcome.APPLIED], lines_count=len(lines)),
-            idempotency_key=idempotency_key,
-            request_fingerprint=idempotency.fingerprint(asdict(request)),
-            lines_count=len(lines),
-            applied_count=outcomes[Outcome.APPLIED],
-            tokens_total=sum(line.amount for line in lines if line.outcome == Outcome.APPLIED),
-        )
+    draft = partial(_draft, order, actor_id, idempotency_key)
+    return create(draft=draft, rows=rows)
+
+
+def create_batch_for_users(
+    *,
+    order: RechargeOrder,
+    users: UserFilter,
+    amount: int,
+    actor_id: int,
+    idempotency_key: str,
+) -> RechargeReceipt:
+    """Create a recharge of everybody who meets the filter at this moment; see ``create_batch``."""
+    return create_batch(
+        order=order,
+        rows=partial(filtered_rows, order=order, users=users, amount=amount),
+        actor_id=actor_id,
+        idempotency_key=idempotency_key,
     )
-    if is_new:
-        recharge.post_lines(batch_id=batch.pk, lines=lines)
-        transaction.on_commit(
-            lambda: log.info(
-                "tokens.recharge.posted",
-                batch_id=str(batch.pk),
-                actor_id=actor_id,
-                status=batch.status,
-                tokens=batch.tokens_total,
-                outcomes=dict(outcomes),
+
+
+def filtered_rows(*, order: RechargeOrder, users: UserFilter, amount: int) -> Iterator[StagedRow]:
+    """One row per user that meets the filter; needs an open transaction."""
+    template = staged_template(order=order, amount=amount)
+    refs = accounts_selectors.active_user_refs(
+        role=users.role,
+        prefix=users.user_ref_prefix,
+        refs=users.user_refs,
+        joined_after=users.joined_after,
+    )
+    return (template._replace(user_ref=ref) for ref in refs)
+
+
+def preview(*, order: RechargeOrder, rows: RowSource) -> RechargePreview:
+    """Say what ``create_batch`` would do at this moment, without any effect.
+
+    The verdicts come from the same statements, in a transaction that the server itself keeps from
+    writing; only the session's own table holds rows meanwhile.
+
+    Raises:
+        InvalidRechargeError: there is no row.
+        RechargeTooLargeError: there are more rows than the mode allows.
+    """
+    return preview_batch(batch=_draft(order, None, ""), rows=rows)
+
+
+def preview_for_users(*, order: RechargeOrder, users: UserFilter, amount: int) -> RechargePreview:
+    """Say what ``create_batch_for_users`` would do at this moment, without any effect."""
+    return preview(
+        order=order, rows=partial(filtered_rows, order=order, users=users, amount=amount)
+    )
+
+
+def preview_batch(*, batch: RechargeBatch, rows: RowSource) -> RechargePreview:
+    """The preview of an unsaved batch."""
+    totals = RowTotals.start(header(batch))
+    with transaction.atomic(durable=True):
+        staging.prepare()
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        for chunk in chunks(_limited(rows(), mode=batch.mode), size=settings.RECHARGE_CHUNK_LINES):
+            first_row = totals.rows + 1
+            totals.add(chunk)
+            staging.fill_from_rows(rows=chunk, first_row=first_row)
+        _require_rows(totals.rows)
+        staging.mark_stage()
+        verdicts = apply.judge(batch=batch, is_dry_run=True)
+        batch.lines_count = totals.rows
+        batch.applied_count = verdicts.applied_count
+        is_refused = batch.mode == Mode.ATOMIC and not verdicts.is_clean
+        failures = recharge_selectors.judged_failures(
+            is_refused=is_refused, limit=settings.RECHARGE_FAILURES_LISTED
+        )
+    return RechargePreview(
+        mode=batch.mode.lower(),
+        status=batches.outcome(batch).lower(),
+        lines_count=batch.lines_count,
+        applied_count=batch.applied_count,
+        tokens_total=verdicts.tokens_total,
+        outcomes=verdicts.lines,
+        failures=failures,
+        content_sha256=totals.sha256,
+    )
+
+
+def create(*, draft: Callable[[], RechargeBatch], rows: RowSource) -> RechargeReceipt:
+    """Create whatever kind of batch ``draft`` makes.
+
+    A wallet that changes between judging and locking rolls the attempt back; the next one locks
+    first and cannot meet that again.
+    """
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return _create(batch=draft(), rows=rows, locks_first=attempt > 1)
+        except StateChangedError:
+            log.info("tokens.recharge.retried", attempt=attempt)
+        except OperationalError as error:
+            if not is_contention(error):
+                raise
+            if attempt == ATTEMPTS_MAX:
+                raise RechargeBusyError(
+                    _("Other work held the wallets for too long."), retry_after_s=1
+                ) from error
+    raise AssertionError("locking first rules a change out")
+
+
+def header(batch: RechargeBatch) -> dict[str, str]:
+    """What the content digest covers beside the rows."""
+    return {
+        "mode": batch.mode,
+        "operator": batch.operator,
+        "reason": batch.reason,
+        "reverses": str(batch.reverses_id or ""),
+        "reversal_policy": batch.reversal_policy,
+    }
+
+
+def staged_template(*, order: RechargeOrder, amount: int) -> StagedRow:
+    """A row for nobody, with the terms of the order."""
+    from_terms = order.terms
+    return StagedRow(
+        user_ref="",
+        amount=amount,
+        key="",
+        category=from_terms.category.name,
+        priority=from_terms.priority,
+        effective_at=iso(from_terms.effective_at),
+        expires_at=iso(from_terms.expires_at),
+    )
+
+
+def _draft(order: RechargeOrder, actor_id: int | None, idempotency_key: str) -> RechargeBatch:
+    batch = RechargeBatch(
+        operator=order.operator,
+        reason=order.reason,
+        mode=Mode[order.mode.name],
+        source=RechargeBatch.Source[order.source.name],
+        key_scope=CREATE_SCOPE,
+        idempotency_key=idempotency_key,
+        request_fingerprint=order.fingerprint,
+        category=order.terms.category.name,
+        priority=order.terms.priority,
+        effective_at=order.terms.effective_at,
+        expires_at=order.terms.expires_at,
+    )
+    if actor_id is not None:
+        batch.actor_id = actor_id
+    return batch
+
+
+@transaction.atomic(durable=True)
+def _create(*, batch: RechargeBatch, rows: RowSource, locks_first: bool) -> RechargeReceipt:
+    stored = batches.claim_key(
+        actor_id=batch.actor_id,
+        key_scope=batch.key_scope,
+        key=batch.idempotency_key,
+        fingerprint=batch.request_fingerprint,
+    )
+    if stored is not None:
+        return recharge_selectors.creation_receipt(stored, is_replay=True)
+    staging.prepare()
+    totals = RowTotals.start(header(batch))
+    stream = iter(_limited(rows(), mode=batch.mode))
+    head = list(islice(stream, settings.RECHARGE_SYNC_LINES_MAX + 1))
+    _require_rows(len(head))
+    is_small = len(head) <= settings.RECHARGE_SYNC_LINES_MAX
+    if is_small:
+        totals.add(head)
+    else:
+        _stage(batch=batch, rows=chain(head, stream), totals=totals)
+    batch.lines_count = totals.rows
+    batch.tokens_requested = totals.tokens
+    batch.content_sha256 = totals.sha256
+    batch.status = Status.QUEUED
+    batch.save(force_insert=True)
+    if _must_wait(batch=batch, totals=totals):
+        batch.status = Status.PENDING_APPROVAL
+        if is_small:
+            _stage(batch=batch, rows=head, totals=RowTotals.start({}))
+    elif is_small:
+        staging.fill_from_rows(rows=head, first_row=1)
+        staging.mark_stage()
+        verdicts = apply.apply(batch=batch, locks_first=locks_first)
+        batches.count(batch=batch, verdicts=verdicts)
+    else:
+        send_on_commit(tasks.apply_recharge_batch, batch_id=str(batch.pk))
+    batch.created_status = batch.status
+    batch.save(update_fields=["status", "created_status"])
+    batches.record(batch=batch, action="created", actor_id=batch.actor_id, before=None)
+    transaction.on_commit(partial(_log_created, batch))
+    return recharge_selectors.creation_receipt(batch, is_replay=False)
+
+
+def _stage(*, batch: RechargeBatch, rows: Iterable[StagedRow], totals: RowTotals) -> None:
+    staging.write_chunks(
+        batch_id=batch.pk, rows=rows, totals=totals, size=settings.RECHARGE_CHUNK_LINES
+    )
+    # An atomic batch is judged as a whole, and a reversal knows its rows by their lines.
+    if batch.mode == Mode.SOFT_FAIL and batch.reverses_id is None:
+        staging.mark_repeats(batch_id=batch.pk, has_keys=totals.has_keys)
+
+
+def _must_wait(*, batch: RechargeBatch, totals: RowTotals) -> bool:
+    return open_if_required(
+        batch_id=batch.pk,
+        actor_id=batch.actor_id,
+        facts=BatchFacts(
+            rows_count=totals.rows,
+            tokens_total=totals.tokens,
+            largest_row=totals.largest,
+            is_reversal=batch.reverses_id is not None,
+        ),
+        content_sha256=batch.content_sha256,
+    )
+
+
+def _limited(rows: Iterable[StagedRow], *, mode: str) -> Iterator[StagedRow]:
+    """Pass rows on until there are more than the mode allows."""
+    lines_max = (
+        settings.RECHARGE_ATOMIC_LINES_MAX
+        if mode == Mode.ATOMIC
+        else settings.RECHARGE_SOFT_FAIL_LINES_MAX
+    )
+    for count, row in enumerate(rows):
+        if count == lines_max:
+            raise RechargeTooLargeError(
+                _("In this mode one recharge carries at most %(max)d lines.") % {"max": lines_max},
+                lines_max=lines_max,
             )
-        )
-    return selectors.recharge_receipt(batch_id=batch.pk, is_replay=not is_new)
+        yield row
 
 
-def _check_size(items: Sequence[RechargeItem]) -> None:
-    if not items:
+def _require_rows(rows_count: int) -> None:
+    if not rows_count:
         raise InvalidRechargeError(_("A recharge needs at least one line."), param="users")
-    if len(items) > settings.RECHARGE_LINES_MAX:
-        raise RechargeTooLargeError(
-            _("One recharge carries at most %(max)d lines; this one has %(count)d.")
-            % {"max": settings.RECHARGE_LINES_MAX, "count": len(items)},
-            param="users",
-            lines_max=settings.RECHARGE_LINES_MAX,
-        )
 
 
-def _judge(request: RechargeRequest, *, now: dt.datetime) -> list[JudgedLine]:
-    """Lock the wallets, then decide every line before anything is written."""
-    owner_ids = accounts_selectors.user_ids_by_ref(refs={item.user_ref for item in request.items})
-    wallets = locks.lock_wallets(owner_ids=owner_ids.values())
-    by_ref = {ref: wallets[owner_id] for ref, owner_id in owner_ids.items()}
-    seen_refs: set[str] = set()
-    seen_keys: set[str] = set()
-    lines: list[JudgedLine] = []
-    for row_no, item in enumerate(request.items, start=1):
-        terms = item.terms or request.terms
-        wallet = by_ref.get(item.user_ref)
-        outcome = next(_faults(item, terms=terms, wallet=wallet, now=now), Outcome.APPLIED)
-        if outcome is Outcome.APPLIED:
-            if item.user_ref in seen_refs:
-                outcome = Outcome.DUPLICATE_ROW
-            elif item.key and item.key in seen_keys:
-                outcome = Outcome.ITEM_KEY_CONFLICT
-        seen_refs.add(item.user_ref)
-        seen_keys.add(item.key)
-        lines.append(_line(row_no, item, terms, outcome, by_ref))
-    is_refused = request.mode is RechargeMode.ATOMIC and any(
-        line.outcome != Outcome.APPLIED for line in lines
+def _log_created(batch: RechargeBatch) -> None:
+    log.info(
+        "tokens.recharge.created",
+        batch_id=str(batch.pk),
+        actor_id=batch.actor_id,
+        status=batch.created_status,
+        lines=batch.lines_count,
     )
-    return [_roll_back(line) for line in lines] if is_refused else lines
-
-
-def _faults(
-    item: RechargeItem, *, terms: LotTerms, wallet: LockedWallet | None, now: dt.datetime
-) -> Iterator[Outcome]:
-    """What is wrong with a line; the first one counts, so the order is part of the API."""
-    if wallet is None:
-        yield Outcome.ACCOUNT_NOT_FOUND
-        return
-    if wallet.status != Wallet.Status.ACTIVE:
-        yield WALLET_OUTCOMES[Wallet.Status(wallet.status)]
-    if item.amount < 1:
-        yield Outcome.AMOUNT_NOT_POSITIVE
-    if item.amount > settings.RECHARGE_AMOUNT_MAX:
-        yield Outcome.AMOUNT_OUT_OF_RANGE
-    if wallet.balance_max is not None and wallet.balance + item.amount > wallet.balance_max:
-        yield Outcome.EXCEEDS_MAX_BALANCE
-    if terms.expires_at is not None and terms.expires_at <= now:
-        yield Outcome.EXPIRY_IN_PAST
-    if terms.expires_at is not None and terms.expires_at <= (terms.effective_at or now):
-        yield Outcome.EFFECTIVE_AFTER_EXPIRY
-
-
-def _line(
-    row_no: int,
-    item: RechargeItem,
-    terms: LotTerms,
-    outcome: Outcome,
-    wallets: Mapping[str, LockedWallet],
-) -> JudgedLine:
-    is_applied = outcome is Outcome.APPLIED
-    return JudgedLine(
-        row_no=row_no,
-        item_key=item.key,
-        user_ref=item.user_ref,
-        amount=item.amount,
-        category=terms.category.name,
-        priority=terms.priority,
-        effective_at=terms.effective_at,
-        expires_at=terms.expires_at,
-        outcome=outcome.value,
-        wallet_id=wallets[item.user_ref].wallet_id if is_applied else None,
-    )
-
-
-def _roll_back(line: JudgedLine) -> JudgedLine:
-    """An innocent line of a refused batch says so instead of looking applied."""
-    if line.outcome != Outcome.APPLIED:
-        return line
-    return replace(line, outcome=Outcome.ROLLED_BACK.value, wallet_id=None)
-
-
-def _status(*, applied_count: int, lines_count: int) -> RechargeBatch.Status:
-    if applied_count == lines_count:
-        return RechargeBatch.Status.APPLIED
-    if applied_count:
-        return RechargeBatch.Status.PARTIALLY_APPLIED
-    return RechargeBatch.Status.FAILED
