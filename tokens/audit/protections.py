@@ -10,10 +10,19 @@ from tokens.audit.types import Violation, found
 
 PROTECTIONS_STAND = "triggers_and_constraints_stand"
 TRIGGERS = (
+    "tokens_approvalassessment_immutable",
+    "tokens_approvalrequest_checked",
+    "tokens_approvalvote_checked",
+    "tokens_approvalvote_immutable",
     "tokens_auditevent_immutable",
     "tokens_balancesnapshot_immutable",
+    "tokens_creditlot_kept",
     "tokens_holdevent_immutable",
     "tokens_monthclose_guarded",
+    "tokens_rechargebatch_approved",
+    "tokens_rechargebatch_kept",
+    "tokens_rechargechunk_immutable",
+    "tokens_rechargechunk_kept",
     "tokens_rechargeline_immutable",
     "tokens_reconrun_immutable",
     "tokens_sealblock_immutable",
@@ -22,6 +31,7 @@ TRIGGERS = (
     "tokens_snapshotday_immutable",
     "tokens_transfer_immutable",
     "tokens_transfer_month_is_open",
+    "tokens_wallet_kept",
 )
 STANDING_SQL = """
 SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A') AND NOT tgisinternal

@@ -4,11 +4,13 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.types import Role
 from tokens import audit, services
 from tokens.ledger import seal
+from tokens.models import ApprovalPolicy
 from tokens.services import proof
 from tokens.tests.corruption import corrupted
-from tokens.tests.factories import make_user
+from tokens.tests.factories import make_user, recharge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -136,11 +138,42 @@ CORRUPTIONS = [
     ),
     ("triggers_and_constraints_stand", "DROP INDEX transfer_once_per_hold_kind_and_lot"),
 ]
+# The same for a batch that waits for an approval.
+APPROVAL_CORRUPTIONS = [
+    (
+        "approved_request_has_its_quorum",
+        "UPDATE tokens_approvalrequest SET status = 'APPROVED', decided_at = now()",
+    ),
+    (
+        "vote_is_by_another_on_the_same_content",
+        (
+            "INSERT INTO tokens_approvalvote"
+            " (request_id, voter_id, voter_role, decision, comment, content_sha256)"
+            " SELECT id, maker_id, 'OPERATOR', 'APPROVE', '', content_sha256"
+            " FROM tokens_approvalrequest"
+        ),
+    ),
+    (
+        "vote_is_by_another_on_the_same_content",
+        (
+            "INSERT INTO tokens_approvalvote"
+            " (request_id, voter_id, voter_role, decision, comment, content_sha256)"
+            " SELECT r.id, u.id, 'OPERATOR', 'APPROVE', '', repeat('0', 64)"
+            " FROM tokens_approvalrequest r, accounts_user u WHERE u.id <> r.maker_id"
+        ),
+    ),
+    (
+        "batch_moved_only_what_was_approved",
+        "UPDATE tokens_rechargebatch SET status = 'QUEUED'",
+    ),
+    (
+        "batch_moved_only_what_was_approved",
+        "UPDATE tokens_rechargebatch SET content_sha256 = repeat('0', 64)",
+    ),
+    ("batch_moved_only_what_was_approved", "DELETE FROM tokens_approvalrequest"),
+]
 # Found by the tests of what they watch, where the rows that they need are made.
 ELSEWHERE = {
-    "approved_request_has_its_quorum",
-    "vote_is_by_another_on_the_same_content",
-    "batch_moved_only_what_was_approved",
     "snapshot_opens_with_the_closing_before",
     "snapshot_agrees_with_the_journal_of_its_day",
     "snapshot_day_agrees_with_the_journal",
@@ -170,13 +203,25 @@ def ledger():
 
 
 def test_there_is_a_corruption_for_every_check():
-    assert {name for name, _statement in CORRUPTIONS} | ELSEWHERE == set(audit.NAMES)
+    found_here = {name for name, _statement in (*CORRUPTIONS, *APPROVAL_CORRUPTIONS)}
+    assert found_here | ELSEWHERE == set(audit.NAMES)
 
 
 @pytest.mark.parametrize(("name", "statement"), CORRUPTIONS)
 def test_every_check_finds_its_corruption(ledger, name, statement):
     assert audit.find_violations() == []
     with corrupted(statement, is_guarded=statement.startswith(("ALTER", "DROP"))):
+        assert name in {violation.name for violation in audit.find_violations()}
+
+
+@pytest.mark.parametrize(("name", "statement"), APPROVAL_CORRUPTIONS)
+def test_every_check_of_approvals_finds_its_corruption(name, statement):
+    ApprovalPolicy.objects.create(name="all", rows_min=1, roles=["OPERATOR"])
+    maker, other = make_user(role=Role.OPERATOR), make_user(role=Role.OPERATOR)
+    receipt = recharge([other.user_ref], 5, actor=maker)
+    assert receipt.status == "pending_approval"
+    assert audit.find_violations() == []
+    with corrupted(statement):
         assert name in {violation.name for violation in audit.find_violations()}
 
 

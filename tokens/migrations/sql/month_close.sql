@@ -1,10 +1,11 @@
--- A closed month takes no more transfers. SQLSTATE TK002 tells the writer why.
+-- A closed month takes no more transfers, nor does any month before it, whose figures it carries.
+-- SQLSTATE TK002 tells the writer why.
 CREATE FUNCTION tokens_refuse_closed_month() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     v_month date := date_trunc('month', NEW.effective_at AT TIME ZONE 'UTC')::date;
 BEGIN
     IF EXISTS (
-        SELECT 1 FROM tokens_monthclose WHERE month = v_month AND reopened_at IS NULL
+        SELECT 1 FROM tokens_monthclose WHERE month >= v_month AND reopened_at IS NULL
     ) THEN
         RAISE EXCEPTION 'the books of % are closed', to_char(v_month, 'YYYY-MM')
             USING ERRCODE = 'TK002';
@@ -20,29 +21,14 @@ CREATE TRIGGER tokens_transfer_month_is_open
     FOR EACH ROW WHEN (NEW.effective_at < date_trunc('month', clock_timestamp(), 'UTC'))
     EXECUTE FUNCTION tokens_refuse_closed_month();
 
--- The moment itself, or where its month is closed, the start of the first open month after it: what
--- a sweep posts late belongs to the books that are still open.
+-- The moment itself, or where its month is closed, the end of the last closed month: what a sweep
+-- posts late belongs to the books that are still open.
 CREATE FUNCTION tokens_open_moment(p_moment timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-    SELECT CASE
-        WHEN p_moment >= date_trunc('month', now(), 'UTC') OR NOT EXISTS (
-             SELECT 1 FROM tokens_monthclose
-              WHERE month = date_trunc('month', p_moment AT TIME ZONE 'UTC')::date
-                AND reopened_at IS NULL
-        ) THEN p_moment
-        ELSE (
-             SELECT min(candidate) AT TIME ZONE 'UTC'
-               FROM generate_series(
-                    date_trunc('month', p_moment AT TIME ZONE 'UTC'),
-                    date_trunc('month', now() AT TIME ZONE 'UTC'),
-                    interval '1 month'
-               ) AS candidate
-              WHERE NOT EXISTS (
-                    SELECT 1 FROM tokens_monthclose
-                     WHERE month = candidate::date AND reopened_at IS NULL
-              )
-        )
-    END
+    SELECT greatest(p_moment, (
+        SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC'
+          FROM tokens_monthclose WHERE reopened_at IS NULL
+    ))
 $$;
 
 -- A closed month changes twice at most: it gets its figures, and it is reopened with a reason.
