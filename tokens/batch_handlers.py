@@ -86,7 +86,7 @@ def _apply_whole(
     batch = batches.lock_for_work(batch_id=batch_id, lease_id=lease_id)
     if batch is None:
         return
-    staging.prepare()
+    staging.prepare(has_few_rows=False)
     staging.fill_from_chunks(batch_id=batch_id, seq=None)
     staging.mark_stage()
     verdicts = apply.apply(batch=batch, locks_first=locks_first)
@@ -106,7 +106,7 @@ def _apply_chunk(
         return None
     chunk_seq = batches.next_chunk(batch_id=batch_id, from_seq=seq)
     assert chunk_seq is not None, "an unfinished batch has a pending chunk"
-    staging.prepare()
+    staging.prepare(has_few_rows=True)
     staging.fill_from_chunks(batch_id=batch_id, seq=chunk_seq)
     verdicts = apply.apply(batch=batch, locks_first=locks_first)
     batches.mark_done(batch_id=batch_id, seq=chunk_seq)

@@ -96,11 +96,22 @@ UPDATE tokens_rechargechunk c SET {column} = again.row_nos
 """
 
 
-def prepare() -> None:
-    """Create the session's tables where they are missing; and plan for many rows."""
+# The session's tables have no statistics, so for a thousand rows the planner would read all
+# wallets; with their index the same step takes a fifth of the time.
+FEW_ROWS_SQL = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+
+
+def prepare(*, has_few_rows: bool) -> None:
+    """Create the session's tables where they are missing, and set the planner up.
+
+    Args:
+        has_few_rows: the rows are at most those of a chunk.
+    """
     require_transaction()
     with connection.cursor() as cursor:
         cursor.execute(CREATE_TABLES_SQL)
+        if has_few_rows:
+            cursor.execute(FEW_ROWS_SQL)
 
 
 def write_chunks(

@@ -9,6 +9,7 @@ from django.db import migrations, models
 SQL = Path(__file__).parent / "sql"
 UNDO_SQL = """
 DROP TRIGGER tokens_wallet_kept ON tokens_wallet;
+DROP TRIGGER tokens_hold_kept ON tokens_hold;
 DROP TRIGGER tokens_creditlot_kept ON tokens_creditlot;
 DROP TRIGGER tokens_rechargebatch_kept ON tokens_rechargebatch;
 ALTER TABLE tokens_wallet RESET (fillfactor);
@@ -221,8 +222,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='transfer',
+            name='hold',
+            field=models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='transfers', to='tokens.hold', verbose_name='hold'),
+        ),
+        migrations.AlterField(
+            model_name='transfer',
             name='reverses',
-            field=models.ForeignKey(blank=True, db_index=False, help_text='The recharge that this reversal takes back, wholly or in part; at most once.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tokens.transfer', verbose_name='reverses'),
+            field=models.ForeignKey(blank=True, db_constraint=False, db_index=False, help_text='The recharge that this reversal takes back, wholly or in part; at most once.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tokens.transfer', verbose_name='reverses'),
         ),
         migrations.AlterField(
             model_name='transfer',

@@ -62,7 +62,7 @@ class Transfer(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         # The index (wallet, id) serves every read; a second one would only slow the writes. Nor
-        # are the foreign keys to wallet, lot and line checked row by row: see migration 0003.
+        # are this table's foreign keys checked row by row: see migration 0003.
         db_index=False,
         db_constraint=False,
         help_text=_("The user's wallet this movement is about."),
@@ -87,6 +87,7 @@ class Transfer(models.Model):
         on_delete=models.PROTECT,
         related_name="transfers",
         db_index=False,
+        db_constraint=False,
     )
     recharge_line = models.ForeignKey(
         RechargeLine,
@@ -107,6 +108,7 @@ class Transfer(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         db_index=False,
+        db_constraint=False,
         help_text=_("The recharge that this reversal takes back, wholly or in part; at most once."),
     )
     recorded_at = models.DateTimeField(_("recorded at"), db_default=Now(), editable=False)

@@ -145,7 +145,7 @@ def preview_batch(*, batch: RechargeBatch, rows: RowSource) -> RechargePreview:
     """The preview of an unsaved batch."""
     totals = RowTotals.start(header(batch))
     with transaction.atomic(durable=True):
-        staging.prepare()
+        staging.prepare(has_few_rows=False)
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY")
         for chunk in chunks(_limited(rows(), mode=batch.mode), size=settings.RECHARGE_CHUNK_LINES):
@@ -248,7 +248,6 @@ def _create(*, batch: RechargeBatch, rows: RowSource, locks_first: bool) -> Rech
     )
     if stored is not None:
         return recharge_selectors.creation_receipt(stored, is_replay=True)
-    staging.prepare()
     totals = RowTotals.start(header(batch))
     stream = iter(_limited(rows(), mode=batch.mode))
     head = list(islice(stream, settings.RECHARGE_SYNC_LINES_MAX + 1))
@@ -268,6 +267,7 @@ def _create(*, batch: RechargeBatch, rows: RowSource, locks_first: bool) -> Rech
         if is_small:
             _stage(batch=batch, rows=head, totals=RowTotals.start({}))
     elif is_small:
+        staging.prepare(has_few_rows=True)
         staging.fill_from_rows(rows=head, first_row=1)
         staging.mark_stage()
         verdicts = apply.apply(batch=batch, locks_first=locks_first)

@@ -1,8 +1,10 @@
--- The hot tables have no foreign keys to wallets, lots, lines and batches: checking each new row
+-- The hot tables have no foreign keys to wallets, lots, holds, lines and batches: checking each new row
 -- against its parents cost about a third of a bulk recharge, and put a key-share lock on every
 -- wallet. The children name parents that the same transaction has just written or locked; what a
 -- foreign key would add is that no parent goes away, and that is refused here.
 CREATE TRIGGER tokens_wallet_kept BEFORE DELETE ON tokens_wallet
+    FOR EACH ROW EXECUTE FUNCTION tokens_refuse_change();
+CREATE TRIGGER tokens_hold_kept BEFORE DELETE ON tokens_hold
     FOR EACH ROW EXECUTE FUNCTION tokens_refuse_change();
 CREATE TRIGGER tokens_creditlot_kept BEFORE DELETE ON tokens_creditlot
     FOR EACH ROW EXECUTE FUNCTION tokens_refuse_change();
