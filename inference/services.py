@@ -195,6 +195,7 @@ def submit_swap_job(*, owner_id: int, quote_id: uuid.UUID, idempotency_key: str)
         amount=quote.tokens,
         reference=f"swap_job:{job.pk}",
         expires_at=now + dt.timedelta(seconds=settings.HOLD_TTL_S),
+        operation=Operation[quote.operation],
     )
     job.save(update_fields=["hold"])
     send_on_commit(tasks.run_swap_job, job_id=str(job.pk))

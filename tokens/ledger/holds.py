@@ -22,7 +22,7 @@ class WalletNotActiveError(Exception):
 
 
 def reserve(
-    *, owner_id: int, amount: int, reference: str, expires_at: dt.datetime
+    *, owner_id: int, amount: int, reference: str, expires_at: dt.datetime, operation: str = ""
 ) -> uuid.UUID | int:
     """Move ``amount`` from the owner's spendable lots, in burn order, into a new hold.
 
@@ -37,7 +37,9 @@ def reserve(
     require_transaction()
     hold_id = uuid.uuid4()
     try:
-        spendable = _call("tokens_place_hold", hold_id, owner_id, amount, reference, expires_at)
+        spendable = _call(
+            "tokens_place_hold", hold_id, owner_id, amount, reference, expires_at, operation
+        )
     except DatabaseError as error:
         if getattr(error.__cause__, "sqlstate", None) == WALLET_NOT_ACTIVE:
             raise WalletNotActiveError from error

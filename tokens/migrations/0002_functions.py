@@ -7,7 +7,7 @@ from django.db import migrations
 SQL = Path(__file__).parent / "sql"
 FUNCTIONS = {
     "immutable": "tokens_refuse_change() CASCADE",
-    "place_hold": "tokens_place_hold(uuid, bigint, bigint, text, timestamptz)",
+    "place_hold": "tokens_place_hold(uuid, bigint, bigint, text, timestamptz, text)",
     "resolve_hold": (
         "tokens_resolve_hold(uuid, bigint, text, timestamptz, interval),"
         " tokens_move_to_grace_lot(uuid, bigint, timestamptz, interval)"

@@ -29,6 +29,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name='hold',
+            name='operation',
+            field=models.CharField(blank=True, db_default='', default='', help_text='Work that the tokens pay for, by its name in the rate card.', max_length=32, verbose_name='operation'),
+        ),
         migrations.CreateModel(
             name='AuditEvent',
             fields=[

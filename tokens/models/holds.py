@@ -35,6 +35,14 @@ class Hold(models.Model):
         unique=True,
         help_text=_("What the tokens are held for; one hold per reference, for ever."),
     )
+    operation = models.CharField(
+        _("operation"),
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Work that the tokens pay for, by its name in the rate card."),
+    )
     amount = models.BigIntegerField(_("amount"))
     settled = models.BigIntegerField(_("settled"), default=0, db_default=0)
     overrun = models.BigIntegerField(_("over-run"), default=0, db_default=0)

@@ -20,13 +20,20 @@ from tokens.errors import (
 from tokens.ledger import expiry, holds
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold, HoldEvent
-from tokens.types import OverrunPolicy
+from tokens.types import Operation, OverrunPolicy
 
 log = structlog.get_logger(__name__)
 PENDING = Hold.Status.PENDING.value
 
 
-def place_hold(*, owner_id: int, amount: int, reference: str, expires_at: dt.datetime) -> uuid.UUID:
+def place_hold(
+    *,
+    owner_id: int,
+    amount: int,
+    reference: str,
+    expires_at: dt.datetime,
+    operation: Operation | None = None,
+) -> uuid.UUID:
     """Set ``amount`` whole tokens (> 0) aside. Joins the caller's transaction.
 
     Args:
@@ -34,6 +41,7 @@ def place_hold(*, owner_id: int, amount: int, reference: str, expires_at: dt.dat
         amount: whole tokens, taken from the lots in burn order.
         reference: what the tokens are for, such as ``swap_job:<uuid>``; unique for ever.
         expires_at: when the sweep may give them back, unless extended.
+        operation: the work that they pay for, where consumption is to be told apart by it.
 
     Returns:
         The hold's id.
@@ -47,7 +55,11 @@ def place_hold(*, owner_id: int, amount: int, reference: str, expires_at: dt.dat
         raise ValueError("A hold sets at least 1 token aside.")
     try:
         outcome = holds.reserve(
-            owner_id=owner_id, amount=amount, reference=reference, expires_at=expires_at
+            owner_id=owner_id,
+            amount=amount,
+            reference=reference,
+            expires_at=expires_at,
+            operation=operation or "",
         )
     except holds.WalletNotActiveError as error:
         raise WalletFrozenError(_("The wallet is frozen; its tokens cannot be spent.")) from error

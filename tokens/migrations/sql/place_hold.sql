@@ -6,7 +6,8 @@
 -- Returns NULL when the hold was placed, else the tokens that could have been spent; then nothing
 -- is written.
 CREATE FUNCTION tokens_place_hold(
-    p_hold_id uuid, p_owner_id bigint, p_amount bigint, p_reference text, p_expires_at timestamptz
+    p_hold_id uuid, p_owner_id bigint, p_amount bigint, p_reference text, p_expires_at timestamptz,
+    p_operation text DEFAULT ''
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_wallet_id bigint;
@@ -31,8 +32,8 @@ BEGIN
     IF v_spendable < p_amount THEN
         RETURN v_spendable;
     END IF;
-    INSERT INTO tokens_hold (id, wallet_id, reference, amount, expires_at)
-    VALUES (p_hold_id, v_wallet_id, p_reference, p_amount, p_expires_at);
+    INSERT INTO tokens_hold (id, wallet_id, reference, amount, expires_at, operation)
+    VALUES (p_hold_id, v_wallet_id, p_reference, p_amount, p_expires_at, p_operation);
     WITH ranked AS (
         SELECT id, available,
                sum(available) OVER burn - available AS before,
