@@ -19,6 +19,7 @@ DROP FUNCTION tokens_refuse_closed_month() CASCADE;
 DROP FUNCTION tokens_guard_month_close() CASCADE;
 DROP FUNCTION tokens_open_moment(timestamptz);
 """
+UNDO_EXPORTS_SQL = "DROP FUNCTION tokens_csv_text(text), tokens_iso(timestamptz)"
 
 
 class Migration(migrations.Migration):
@@ -194,4 +195,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             sql=(SQL / "month_close.sql").read_text(), reverse_sql=UNDO_MONTH_CLOSE_SQL
         ),
+        migrations.RunSQL(sql=(SQL / "exports.sql").read_text(), reverse_sql=UNDO_EXPORTS_SQL),
     ]

@@ -1,0 +1,144 @@
+"""CSV exports, streamed by the database.
+
+Times are ISO 8601 in UTC, amounts are whole numbers. A text that a spreadsheet would take for a
+formula gets an apostrophe in front. Each export is one statement, so it shows one moment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+
+from tokens.books import Basis, day_range, timed
+from tokens.errors import UnknownExportError
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Which export, of which days (both included, in UTC), by which time.
+
+    The balances are those at the end of ``last``.
+    """
+
+    name: str
+    first: dt.date
+    last: dt.date
+    basis: Basis = Basis.RECORDED
+
+
+STATEMENTS = {
+    "journal": """
+SELECT t.id, t.kind, u.user_ref AS user, 'lot_' || t.lot_id AS lot, t.debit, t.credit, t.amount,
+       tokens_csv_text(coalesce(h.reference, 'recharge_batch:' || l.batch_id, '')) AS reference,
+       coalesce(h.operation, '') AS operation,
+       tokens_iso(t.effective_at) AS effective_at, tokens_iso(t.recorded_at) AS recorded_at,
+       m.block_id AS seal
+  FROM tokens_transfer t
+  JOIN tokens_wallet w ON w.id = t.wallet_id
+  JOIN accounts_user u ON u.id = w.owner_id
+  LEFT JOIN tokens_hold h ON h.id = t.hold_id
+  LEFT JOIN tokens_rechargeline l ON l.id = t.recharge_line_id
+  LEFT JOIN tokens_sealmember m ON m.transfer_id = t.id
+ WHERE t.:moment >= %(start)s AND t.:moment < %(end)s
+ ORDER BY t.id
+""",
+    "balances": """
+SELECT u.user_ref AS user,
+       sum((t.credit = 'WALLET')::int * t.amount - (t.debit = 'WALLET')::int * t.amount)
+       AS available,
+       sum((t.credit = 'HELD')::int * t.amount - (t.debit = 'HELD')::int * t.amount) AS held
+  FROM tokens_transfer t
+  JOIN tokens_wallet w ON w.id = t.wallet_id
+  JOIN accounts_user u ON u.id = w.owner_id
+ WHERE t.:moment < %(end)s
+ GROUP BY u.user_ref ORDER BY u.user_ref
+""",
+    "daily": """
+SELECT s.day, s.account, coalesce(u.user_ref, '') AS user, s.opening, s.credited AS "in",
+       s.debited AS out, s.closing
+  FROM tokens_balancesnapshot s
+  LEFT JOIN tokens_wallet w ON w.id = s.wallet_id
+  LEFT JOIN accounts_user u ON u.id = w.owner_id
+ WHERE s.day >= (%(start)s::timestamptz AT TIME ZONE 'UTC')::date
+   AND s.day < (%(end)s::timestamptz AT TIME ZONE 'UTC')::date
+ ORDER BY s.day, s.account, u.user_ref
+""",
+    "consumption": """
+SELECT (t.:moment AT TIME ZONE 'UTC')::date AS day, u.user_ref AS user, h.operation,
+       coalesce(sum(t.amount) FILTER (WHERE t.kind IN ('SETTLE', 'OVERRUN')), 0) AS charged,
+       coalesce(sum(t.amount) FILTER (WHERE t.kind = 'REFUND'), 0) AS refunded,
+       sum(CASE WHEN t.kind = 'REFUND' THEN -t.amount ELSE t.amount END) AS net
+  FROM tokens_transfer t
+  JOIN tokens_wallet w ON w.id = t.wallet_id
+  JOIN accounts_user u ON u.id = w.owner_id
+  JOIN tokens_hold h ON h.id = t.hold_id
+ WHERE t.kind IN ('SETTLE', 'OVERRUN', 'REFUND') AND t.:moment >= %(start)s AND t.:moment < %(end)s
+ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+""",
+    "audit": """
+SELECT e.id, tokens_iso(e.recorded_at) AS recorded_at, coalesce(u.user_ref, '') AS actor,
+       tokens_csv_text(e.action) AS action, tokens_csv_text(e.subject) AS subject,
+       e.before, e.after, e.before_sha256, e.after_sha256,
+       tokens_csv_text(e.request_id) AS request_id, m.block_id AS seal
+  FROM tokens_auditevent e
+  LEFT JOIN accounts_user u ON u.id = e.actor_id
+  LEFT JOIN tokens_sealedevent m ON m.event_id = e.id
+ WHERE e.recorded_at >= %(start)s AND e.recorded_at < %(end)s
+ ORDER BY e.id
+""",
+    "seals": """
+SELECT b.number, tokens_iso(b.sealed_at) AS sealed_at, b.transfers_count AS transfers,
+       b.tokens_total AS tokens_moved, b.events_count AS audit_events, b.transfers_sha256,
+       b.events_sha256, b.previous_hash, b.hash
+  FROM tokens_sealblock b
+ WHERE b.sealed_at >= %(start)s AND b.sealed_at < %(end)s
+ ORDER BY b.number
+""",
+}
+NAMES = tuple(STATEMENTS)
+COPY_SQL = "COPY (:statement) TO STDOUT WITH (FORMAT csv, HEADER true)"
+COUNT_SQL = "SELECT count(*) FROM (:statement) entries"
+
+
+def stream(*, request: ExportRequest) -> Iterator[bytes]:
+    """The export as CSV in UTF-8, in pieces as the database sends them; the first line is a header.
+
+    Raises:
+        UnknownExportError: there is none of this name, or the range ends before it starts.
+    """
+    statement, parameters = _prepare(request)
+    return _copy(COPY_SQL.replace(":statement", statement), parameters)
+
+
+def count_rows(*, request: ExportRequest) -> int:
+    """Rows that the export would have, without its header.
+
+    Raises:
+        UnknownExportError: there is none of this name, or the range ends before it starts.
+    """
+    statement, parameters = _prepare(request)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_SQL.replace(":statement", statement), parameters)
+        return int(cursor.fetchone()[0])
+
+
+def _prepare(request: ExportRequest) -> tuple[str, dict[str, Any]]:
+    statement = STATEMENTS.get(request.name)
+    if statement is None:
+        raise UnknownExportError(
+            _("There is no such export."), param="name", exports=list(STATEMENTS)
+        )
+    if request.last < request.first:
+        raise UnknownExportError(_("The range ends before it starts."), param="last")
+    return timed(statement, request.basis), dict(day_range(request.first, request.last))
+
+
+def _copy(statement: str, parameters: dict[str, Any]) -> Iterator[bytes]:
+    with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+        for piece in copy:
+            yield bytes(piece)
