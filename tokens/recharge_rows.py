@@ -95,8 +95,13 @@ def chunks(rows: Iterable[StagedRow], *, size: int) -> Iterator[list[StagedRow]]
 
 
 def storable(text: str, *, length: int = TEXT_MAX) -> str:
-    """``text`` without what PostgreSQL cannot store, cut to ``length`` characters."""
-    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)[:length]
+    """``text`` without what PostgreSQL cannot store and not longer than ``length``.
+
+    What was changed can be recognised by a character that no reference of a user may have, so a
+    mangled reference never names somebody else.
+    """
+    clean = UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return clean if len(clean) <= length else f"{clean[: length - 1]}…"
 
 
 def staged(item: RechargeItem, *, terms: LotTerms) -> StagedRow:
@@ -110,6 +115,7 @@ def staged(item: RechargeItem, *, terms: LotTerms) -> StagedRow:
         priority=own.priority,
         effective_at=iso(own.effective_at),
         expires_at=iso(own.expires_at),
+        fault="key_invalid" if len(item.key) > TEXT_MAX else "",
     )
 
 

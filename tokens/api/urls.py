@@ -2,9 +2,22 @@
 
 from django.urls import path
 
-from tokens.api.views import balance, recharges
+from tokens.api.views import approvals, balance, recharge_actions, recharges
 
 urlpatterns = [
+    path("approvals", approvals.ApprovalListView.as_view(), name="approvals"),
+    path("approvals/<uuid:request_id>", approvals.ApprovalView.as_view(), name="approval"),
+    path(
+        "approvals/<uuid:request_id>/votes",
+        approvals.ApprovalVoteView.as_view(),
+        name="approval-votes",
+    ),
+    path("approval-policies", approvals.PolicyListView.as_view(), name="approval-policies"),
+    path(
+        "approval-policies/<uuid:policy_id>",
+        approvals.PolicyView.as_view(),
+        name="approval-policy",
+    ),
     path("balance", balance.BalanceView.as_view(), name="balance"),
     path("statement", balance.StatementView.as_view(), name="statement"),
     path("recharge-batches", recharges.RechargeBatchListView.as_view(), name="recharge-batches"),
@@ -17,5 +30,25 @@ urlpatterns = [
         "recharge-batches/<uuid:batch_id>/lines",
         recharges.RechargeLineListView.as_view(),
         name="recharge-lines",
+    ),
+    path(
+        "recharge-batches:preview",
+        recharges.RechargePreviewView.as_view(),
+        name="recharge-preview",
+    ),
+    path(
+        "recharge-batches/<uuid:batch_id>/failures.csv",
+        recharges.RechargeFailuresView.as_view(),
+        name="recharge-failures",
+    ),
+    *(
+        path(f"recharge-batches/<uuid:batch_id>:{name}", view.as_view(), name=f"recharge-{name}")
+        for name, view in (
+            ("pause", recharge_actions.PauseView),
+            ("resume", recharge_actions.ResumeView),
+            ("stop", recharge_actions.StopView),
+            ("retry-failed", recharge_actions.RetryView),
+            ("reverse", recharge_actions.ReverseView),
+        )
     ),
 ]

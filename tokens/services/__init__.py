@@ -20,25 +20,26 @@ from tokens.services.holds import (
     settle_hold,
     void_hold,
 )
+from tokens.services.policies import EDITABLE as POLICY_FIELDS
+from tokens.services.policies import save_policy
 from tokens.services.prices import price_usage
 from tokens.services.recharge import (
     bulk_recharge,
     create_batch,
-    create_batch_for_users,
+    filtered_rows,
     preview,
-    preview_for_users,
 )
 
 __all__ = [
+    "POLICY_FIELDS",
     "bulk_recharge",
     "create_batch",
-    "create_batch_for_users",
     "expire_lots",
     "extend_hold",
+    "filtered_rows",
     "pause_batch",
     "place_hold",
     "preview",
-    "preview_for_users",
     "preview_reversal",
     "price_usage",
     "record_late_result",
@@ -48,6 +49,7 @@ __all__ = [
     "resume_batch",
     "retry_failures",
     "reverse_batch",
+    "save_policy",
     "settle_hold",
     "stop_batch",
     "void_hold",

@@ -92,23 +92,6 @@ def create_batch(
     return create(draft=draft, rows=rows)
 
 
-def create_batch_for_users(
-    *,
-    order: RechargeOrder,
-    users: UserFilter,
-    amount: int,
-    actor_id: int,
-    idempotency_key: str,
-) -> RechargeReceipt:
-    """Create a recharge of everybody who meets the filter at this moment; see ``create_batch``."""
-    return create_batch(
-        order=order,
-        rows=partial(filtered_rows, order=order, users=users, amount=amount),
-        actor_id=actor_id,
-        idempotency_key=idempotency_key,
-    )
-
-
 def filtered_rows(*, order: RechargeOrder, users: UserFilter, amount: int) -> Iterator[StagedRow]:
     """One row per user that meets the filter; needs an open transaction."""
     template = staged_template(order=order, amount=amount)
@@ -132,13 +115,6 @@ def preview(*, order: RechargeOrder, rows: RowSource) -> RechargePreview:
         RechargeTooLargeError: there are more rows than the mode allows.
     """
     return preview_batch(batch=_draft(order, None, ""), rows=rows)
-
-
-def preview_for_users(*, order: RechargeOrder, users: UserFilter, amount: int) -> RechargePreview:
-    """Say what ``create_batch_for_users`` would do at this moment, without any effect."""
-    return preview(
-        order=order, rows=partial(filtered_rows, order=order, users=users, amount=amount)
-    )
 
 
 def preview_batch(*, batch: RechargeBatch, rows: RowSource) -> RechargePreview:

@@ -46,7 +46,14 @@ def test_soft_fail_reports_the_failed_users(operator):
     assert reply.status_code == 201, reply.data
     assert reply.data["failed_users"] == ["nobody"]
     assert reply.data["failures"] == [
-        {"row_no": 3, "key": "", "user": "nobody", "amount": 100, "code": "account_not_found"}
+        {
+            "row_no": 3,
+            "key": "",
+            "user": "nobody",
+            "amount": 100,
+            "code": "account_not_found",
+            "message": "No active user has this reference",
+        }
     ]
     assert reply.data["status"] == "partially_applied"
     assert reply.data["operator"] == "june.campaign"

@@ -1,4 +1,4 @@
-"""Wire format of bulk recharges."""
+"""Wire format of batches and their lines."""
 
 from __future__ import annotations
 
@@ -7,71 +7,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from tokens.api.fields import BIGINT_MAX, StrictCharField, StrictIntegerField
-from tokens.types import RechargeItem, RechargeLineView, RechargeMode, RechargeRequest
-
-
-class RechargeLineRequestSerializer(serializers.Serializer[Any]):
-    """One line with an amount of its own."""
-
-    user = StrictCharField(max_length=64, help_text=_("The user's user_ref."))
-    amount = StrictIntegerField(
-        min_value=-BIGINT_MAX, max_value=BIGINT_MAX, help_text=_("Whole tokens, 1 or more.")
-    )
-
-
-class RechargeCreateSerializer(serializers.Serializer[Any]):
-    """A bulk recharge: ``users`` with one ``amount``, or ``lines`` with an amount each."""
-
-    users = serializers.ListField(
-        child=StrictCharField(max_length=64),
-        required=False,
-        help_text=_("user_ref of every user to credit with “amount”."),
-    )
-    amount = StrictIntegerField(
-        required=False, min_value=1, max_value=BIGINT_MAX, help_text=_("Whole tokens per user.")
-    )
-    lines = RechargeLineRequestSerializer(many=True, required=False)
-    mode = serializers.ChoiceField(
-        choices=[mode.value for mode in RechargeMode],
-        help_text=_("atomic: one bad line refuses all; soft_fail: good lines go through."),
-    )
-    operator = StrictCharField(
-        max_length=128,
-        required=False,
-        default="",
-        allow_blank=True,
-        help_text=_("A label of yours; the authenticated caller is always recorded beside it."),
-    )
-    reason = StrictCharField(max_length=255, help_text=_("Why; kept in the audit trail."))
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Exactly one of the two shapes."""
-        is_uniform = "users" in attrs or "amount" in attrs
-        if is_uniform == ("lines" in attrs):
-            raise serializers.ValidationError(
-                _("Send either “users” and “amount”, or “lines”."), code="ambiguous"
-            )
-        for field in ("users", "amount") if is_uniform else ():
-            if field not in attrs:
-                raise serializers.ValidationError(
-                    {field: _("“users” and “amount” go together.")}, code="required"
-                )
-        return attrs
-
-    def to_request(self) -> RechargeRequest:
-        """The validated body as a value of the tokens app."""
-        data = self.validated_data
-        if "lines" in data:
-            items = tuple(RechargeItem(line["user"], line["amount"]) for line in data["lines"])
-        else:
-            items = tuple(RechargeItem(user_ref, data["amount"]) for user_ref in data["users"])
-        return RechargeRequest(
-            items=items,
-            mode=RechargeMode(data["mode"]),
-            operator=data["operator"],
-            reason=data["reason"],
-        )
+from tokens.models import RechargeBatch, RechargeLine
+from tokens.recharge_selectors import FAILED
+from tokens.types import RechargeLineView
 
 
 class RechargeLineSerializer(serializers.Serializer[RechargeLineView]):
@@ -82,11 +20,9 @@ class RechargeLineSerializer(serializers.Serializer[RechargeLineView]):
     user = serializers.CharField(source="user_ref")
     amount = serializers.IntegerField()
     code = serializers.CharField(
-        help_text=_(
-            "applied, rolled_back, account_not_found, amount_not_positive, amount_out_of_range or"
-            " duplicate_row_in_batch."
-        )
+        help_text=", ".join(RechargeLine.Outcome.values) + ". One per line: the first that applies."
     )
+    message = serializers.CharField(help_text=_("The code in words; empty when applied."))
 
 
 class RechargeBatchSerializer(serializers.Serializer[Any]):
@@ -94,27 +30,69 @@ class RechargeBatchSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(source="batch_id")
     mode = serializers.CharField()
-    status = serializers.CharField(help_text=_("applied, partially_applied or failed."))
+    status = serializers.CharField(
+        help_text=", ".join(value.lower() for value in RechargeBatch.Status.values)
+    )
+    # DRF collects the declaration away, so the base class keeps its own property of this name.
+    source = serializers.CharField()  # type: ignore[assignment]
     operator = serializers.CharField()
     reason = serializers.CharField()
     lines_count = serializers.IntegerField()
+    done_count = serializers.IntegerField(help_text=_("Lines that have their outcome."))
     applied_count = serializers.IntegerField()
     failed_count = serializers.IntegerField()
-    tokens_total = serializers.IntegerField(help_text=_("Tokens credited by the applied lines."))
+    tokens_requested = serializers.IntegerField(help_text=_("The sum of all positive amounts."))
+    tokens_total = serializers.IntegerField(
+        help_text=_("Tokens credited by the applied lines, or taken back by a reversal.")
+    )
+    content_sha256 = serializers.CharField(
+        help_text=_("Digest of mode, reason, operator and every row; approvals name it.")
+    )
     created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    rows_per_s = serializers.FloatField(allow_null=True, help_text=_("While being applied."))
+    eta_s = serializers.IntegerField(
+        allow_null=True, help_text=_("Seconds still needed, while being applied.")
+    )
+    retry_of = serializers.UUIDField(allow_null=True)
+    reversal_of = serializers.UUIDField(allow_null=True)
+    reversal_policy = serializers.CharField()
 
 
 class RechargeReceiptSerializer(RechargeBatchSerializer):
-    """A batch with everything that failed."""
+    """A batch with the first of the lines that failed."""
 
+    retries = serializers.ListField(child=serializers.UUIDField())
+    reversals = serializers.ListField(child=serializers.UUIDField())
     failed_users = serializers.SerializerMethodField(
-        help_text=_("user_ref of every failed line, in the order of the request.")
+        help_text=_("user_ref of the failed lines in “failures”, in the order of the request.")
     )
     failures = RechargeLineSerializer(many=True)
 
     def get_failed_users(self, receipt: Any) -> list[str]:
         """The short form of ``failures``."""
         return [line.user_ref for line in receipt.failures]
+
+
+class RechargePreviewSerializer(serializers.Serializer[Any]):
+    """What a batch would do at this moment."""
+
+    mode = serializers.CharField()
+    status = serializers.CharField(help_text=_("applied, partially_applied or failed."))
+    lines_count = serializers.IntegerField()
+    applied_count = serializers.IntegerField()
+    failed_count = serializers.IntegerField()
+    tokens_total = serializers.IntegerField()
+    outcomes = serializers.DictField(
+        child=serializers.IntegerField(), help_text=_("Lines by code.")
+    )
+    content_sha256 = serializers.CharField()
+    failed_users = serializers.SerializerMethodField()
+    failures = RechargeLineSerializer(many=True)
+
+    def get_failed_users(self, preview: Any) -> list[str]:
+        """The short form of ``failures``."""
+        return [line.user_ref for line in preview.failures]
 
 
 class RechargeBatchPageSerializer(serializers.Serializer[Any]):
@@ -129,3 +107,24 @@ class RechargeLinePageSerializer(serializers.Serializer[Any]):
 
     items = RechargeLineSerializer(many=True)
     next_cursor = serializers.CharField(allow_null=True)
+
+
+class BatchQuerySerializer(serializers.Serializer[Any]):
+    """Which batches a list shows."""
+
+    status = serializers.ChoiceField(
+        choices=[value.lower() for value in RechargeBatch.Status.values],
+        required=False,
+        default=None,
+    )
+
+
+class LineQuerySerializer(serializers.Serializer[Any]):
+    """Which lines a list shows."""
+
+    outcome = serializers.ChoiceField(
+        choices=[FAILED, *RechargeLine.Outcome.values],
+        required=False,
+        default=None,
+        help_text=_("Only lines with this code; failed: any but applied."),
+    )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.http import StreamingHttpResponse
 from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import status
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,20 +20,44 @@ from rest_framework.views import APIView
 from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.limits import limit
-from tokens import selectors, services
+from tokens import recharge_selectors, services
+from tokens.api import uploads
 from tokens.api.pages import PageQuerySerializer, page_query
+from tokens.api.serializers import recharge_requests as requests
 from tokens.api.serializers import recharges as serializers
+from tokens.api.submissions import Submission, submission
 from tokens.errors import RechargeRefusedError
 from tokens.models import RechargeLine
-from tokens.types import RechargeReceipt
+from tokens.recharge_report import failures_csv
+from tokens.types import RechargePreview, RechargeReceipt
 
 PROBLEM = drf.ProblemSerializer
+PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 429, 503), PROBLEM)
+UNFINISHED = frozenset({"queued", "pending_approval"})
 KEY_PARAMETER = OpenApiParameter(
     name=idempotency.KEY_HEADER,
     location=OpenApiParameter.HEADER,
     required=True,
     description="Up to 255 printable ASCII characters; repeat it when you retry.",
 )
+UPLOAD_PARAMETERS = [
+    OpenApiParameter(
+        name=name,
+        description="Only where the body is a stream of rows (NDJSON, CSV or XLSX).",
+        enum=requests.MODES if name == "mode" else None,
+    )
+    for name in (
+        "mode",
+        "reason",
+        "operator",
+        "amount",
+        "category",
+        "priority",
+        "effective_at",
+        "expires_at",
+        "dry_run",
+    )
+]
 RECHARGE_EXAMPLE = OpenApiExample(
     "Credit three users, let good lines through",
     value={
@@ -40,11 +68,35 @@ RECHARGE_EXAMPLE = OpenApiExample(
         "reason": "June campaign",
     },
     request_only=True,
+    media_type="application/json",
 )
+BODIES = {
+    "application/json": requests.RechargeCreateSerializer,
+    uploads.NdjsonParser.media_type: OpenApiTypes.BINARY,
+    uploads.CsvParser.media_type: OpenApiTypes.BINARY,
+    uploads.XLSX_TYPE: OpenApiTypes.BINARY,
+    "multipart/form-data": requests.RechargeUploadSerializer,
+}
+PARSERS = [
+    JSONParser,
+    uploads.NdjsonParser,
+    uploads.CsvParser,
+    uploads.XlsxParser,
+    MultiPartParser,
+]
+
+
+class CsvRenderer(BaseRenderer):
+    """Lets a client ask for CSV; the view streams it itself."""
+
+    media_type = "text/csv"
+    format = "csv"
 
 
 class RechargeBatchListView(APIView):
     """Bulk recharges."""
+
+    parser_classes = PARSERS
 
     def get_permissions(self) -> list[Any]:
         """Reading and writing are different scopes."""
@@ -55,7 +107,7 @@ class RechargeBatchListView(APIView):
         operation_id="recharge_batches_list",
         summary="List recharge batches",
         tags=["recharges"],
-        parameters=[PageQuerySerializer],
+        parameters=[PageQuerySerializer, serializers.BatchQuerySerializer],
         responses={
             200: serializers.RechargeBatchPageSerializer,
             400: PROBLEM,
@@ -65,7 +117,11 @@ class RechargeBatchListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Newest first."""
-        receipts, next_cursor = selectors.recharge_batches(**page_query(request))
+        query = serializers.BatchQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        receipts, next_cursor = recharge_selectors.recharge_batches(
+            **page_query(request), **query.validated_data
+        )
         page = {"items": receipts, "next_cursor": next_cursor}
         return Response(serializers.RechargeBatchPageSerializer(page).data)
 
@@ -73,40 +129,53 @@ class RechargeBatchListView(APIView):
         operation_id="recharge_batches_create",
         summary="Recharge many accounts at once",
         tags=["recharges"],
-        parameters=[KEY_PARAMETER],
-        request=serializers.RechargeCreateSerializer,
+        parameters=[KEY_PARAMETER, *UPLOAD_PARAMETERS],
+        request=BODIES,
         examples=[RECHARGE_EXAMPLE],
         responses={
+            200: serializers.RechargePreviewSerializer,
             201: serializers.RechargeReceiptSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-            413: PROBLEM,
-            415: PROBLEM,
-            422: PROBLEM,
-            429: PROBLEM,
-            503: PROBLEM,
+            202: serializers.RechargeReceiptSerializer,
+            **PROBLEMS,
         },
     )
     @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)
     def post(self, request: Request) -> Response:
-        """Atomic: all lines or none. Soft-fail: good lines go through, the rest is reported."""
-        key = idempotency.require_key(request)
-        body = serializers.RechargeCreateSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        receipt = services.bulk_recharge(
-            request=body.to_request(), actor_id=drf.user_id(request), idempotency_key=key
+        """Atomic: all lines or none. Soft-fail: good lines go through, the rest is reported.
+
+        Small batches are applied at once (201). Large ones, and those that need an approval, are
+        accepted (202): read the batch until it has ended. `dry_run` changes nothing (200).
+        """
+        wanted = submission(request)
+        if wanted.is_dry_run:
+            return _preview(wanted)
+        receipt = services.create_batch(
+            order=wanted.order,
+            rows=wanted.rows,
+            actor_id=drf.user_id(request),
+            idempotency_key=idempotency.require_key(request),
         )
-        replayed = {idempotency.REPLAYED_HEADER: "true"} if receipt.is_replay else {}
-        if receipt.mode == "atomic" and receipt.applied_count == 0:
-            error = _refusal(receipt, "#/lines" if "lines" in body.validated_data else "#/users")
-            error.headers.update(replayed)
-            raise error
-        return Response(
-            serializers.RechargeReceiptSerializer(receipt).data,
-            status=status.HTTP_201_CREATED,
-            headers={"Location": f"{request.path}/{receipt.batch_id}", **replayed},
-        )
+        return created(receipt, path=request.path, pointer=wanted.pointer)
+
+
+class RechargePreviewView(APIView):
+    """Dry runs."""
+
+    permission_classes = [IsAuthenticated, scope("recharges:write")]
+    parser_classes = PARSERS
+
+    @extend_schema(
+        operation_id="recharge_batches_preview",
+        summary="See what a recharge would do",
+        tags=["recharges"],
+        parameters=UPLOAD_PARAMETERS,
+        request=BODIES,
+        responses={200: serializers.RechargePreviewSerializer, **PROBLEMS},
+    )
+    @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)
+    def post(self, request: Request) -> Response:
+        """The same verdicts as the recharge itself at this moment, without any effect."""
+        return _preview(submission(request))
 
 
 class RechargeBatchView(APIView):
@@ -126,8 +195,8 @@ class RechargeBatchView(APIView):
         },
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
-        """The outcome, with every line that failed."""
-        receipt = selectors.recharge_receipt(batch_id=batch_id)
+        """Status, progress, and the first of the lines that failed."""
+        receipt = recharge_selectors.recharge_receipt(batch_id=batch_id)
         return Response(serializers.RechargeReceiptSerializer(receipt).data)
 
 
@@ -140,7 +209,7 @@ class RechargeLineListView(APIView):
         operation_id="recharge_lines_list",
         summary="List the lines of a recharge batch",
         tags=["recharges"],
-        parameters=[PageQuerySerializer],
+        parameters=[PageQuerySerializer, serializers.LineQuerySerializer],
         responses={
             200: serializers.RechargeLinePageSerializer,
             400: PROBLEM,
@@ -150,23 +219,78 @@ class RechargeLineListView(APIView):
         },
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
-        """In the order of the request, each with its outcome."""
-        lines, next_cursor = selectors.recharge_lines(batch_id=batch_id, **page_query(request))
+        """In the order of the request, each with its outcome; lines appear as they are done."""
+        query = serializers.LineQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        lines, next_cursor = recharge_selectors.recharge_lines(
+            batch_id=batch_id, **page_query(request), **query.validated_data
+        )
         page = {"items": lines, "next_cursor": next_cursor}
         return Response(serializers.RechargeLinePageSerializer(page).data)
+
+
+class RechargeFailuresView(APIView):
+    """The failed lines of one bulk recharge as a file."""
+
+    permission_classes = [IsAuthenticated, scope("recharges:read")]
+    renderer_classes = [CsvRenderer, JSONRenderer]
+
+    @extend_schema(
+        operation_id="recharge_failures_csv",
+        summary="Download the failed lines",
+        tags=["recharges"],
+        responses={(200, "text/csv"): OpenApiTypes.STR, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM},
+    )
+    def get(self, request: Request, batch_id: uuid.UUID) -> StreamingHttpResponse:
+        """Every failed line with its code, in the columns that an upload understands."""
+        lines = recharge_selectors.failed_lines(batch_id=batch_id)
+        return StreamingHttpResponse(
+            failures_csv(lines),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="failures-{batch_id}.csv"'},
+        )
+
+
+def created(receipt: RechargeReceipt, *, path: str, pointer: str) -> Response:
+    """201 for a batch that has ended, 202 for one that goes on; a refused one raises.
+
+    Raises:
+        RechargeRefusedError: an atomic batch had bad lines.
+    """
+    replayed = {idempotency.REPLAYED_HEADER: "true"} if receipt.is_replay else {}
+    if receipt.mode == "atomic" and receipt.status == "failed":
+        error = _refusal(receipt, pointer)
+        error.headers.update(replayed)
+        raise error
+    is_accepted = receipt.status in UNFINISHED
+    collection = path.split("/recharge-batches", maxsplit=1)[0] + "/recharge-batches"
+    return Response(
+        serializers.RechargeReceiptSerializer(receipt).data,
+        status=status.HTTP_202_ACCEPTED if is_accepted else status.HTTP_201_CREATED,
+        headers={"Location": f"{collection}/{receipt.batch_id}", **replayed},
+    )
+
+
+def previewed(preview: RechargePreview) -> Response:
+    """What a batch would do."""
+    return Response(serializers.RechargePreviewSerializer(preview).data)
+
+
+def _preview(wanted: Submission) -> Response:
+    return previewed(services.preview(order=wanted.order, rows=wanted.rows))
 
 
 def _refusal(receipt: RechargeReceipt, pointer: str) -> RechargeRefusedError:
     """Name the lines at fault; the innocent ones are in the stored batch."""
     faults = [line for line in receipt.failures if line.code != RechargeLine.Outcome.ROLLED_BACK]
     return RechargeRefusedError(
-        _("Nothing was credited: %(bad)d of %(count)d lines were refused.")
+        _("Nothing was changed: %(bad)d of %(count)d lines were refused.")
         % {"bad": len(faults), "count": receipt.lines_count},
         errors=[
             {
                 "pointer": f"{pointer}/{line.row_no - 1}",
                 "code": line.code,
-                "detail": str(RechargeLine.Outcome(line.code).label),
+                "detail": line.message,
                 "user": line.user_ref,
             }
             for line in faults
