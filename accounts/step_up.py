@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -102,9 +103,33 @@ def require_for_recharge(request: Request, *, tokens: int) -> None:
     require(request)
 
 
+def session_proven_at(request: HttpRequest) -> datetime | None:
+    """When the signed-in person of a page proved the second factor with this session."""
+    key = request.session.session_key
+    if key is None or request.user.pk is None:
+        return None
+    return second_factor.proven_at(user_id=request.user.pk, credential=_session(key))
+
+
+def prove_session(request: HttpRequest, *, code: str) -> datetime:
+    """Check a code for the session of a page; see ``proven_at`` for the errors."""
+    limits.check(request, group="step-up", rate="STEP_UP_RATE", key="user", is_fail_open=False)
+    key = request.session.session_key
+    assert request.user.pk is not None, "the page asks for a sign-in"
+    return second_factor.prove(
+        user_id=request.user.pk,
+        code=code[:_CODE_LENGTH_MAX],
+        credential=None if key is None else _session(key),
+    )
+
+
+def _session(key: str) -> str:
+    return f"session:{key}"
+
+
 def _credential(request: Request) -> str | None:
     """A name for what the person signed in with; a new sign-in has another one."""
     if isinstance(request.auth, Token):
         return f"token:{request.auth['jti']}"
     key = request.session.session_key
-    return None if key is None else f"session:{key}"
+    return None if key is None else _session(key)

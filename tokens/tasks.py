@@ -6,13 +6,19 @@ import uuid
 
 from celery import shared_task
 
-from tokens import batch_handlers, handlers
+from tokens import approval_handlers, batch_handlers, handlers
 
 
 @shared_task(name="tokens.expire_holds", ignore_result=True)
 def expire_holds(**_later: object) -> None:
     """Periodic: release overdue holds."""
     handlers.expire_holds()
+
+
+@shared_task(name="tokens.expire_approvals", ignore_result=True)
+def expire_approvals(**_later: object) -> None:
+    """Periodic: end approval requests whose time has run out, with their batches."""
+    approval_handlers.expire_approvals()
 
 
 @shared_task(name="tokens.seal_ledger", ignore_result=True)

@@ -256,3 +256,24 @@ def test_the_command_enrols_confirms_and_resets(capsys):
 
 def test_the_console_does_not_show_secrets(admin_client):
     assert admin_client.get("/admin/otp_totp/totpdevice/").status_code == 404
+
+
+def test_the_page_enrols_and_proves(client):
+    assert client.get("/second-factor/").status_code == 302
+    user = make_operator()
+    client.force_login(user)
+    refused = client.post("/second-factor/", {"action": "enrol", "password": "wrong"})
+    assert refused.status_code == 401
+    started = client.post("/second-factor/", {"action": "enrol", "password": PASSWORD})
+    assert "otpauth://totp/" in started.content.decode()
+    assert started["Cache-Control"] == "no-store"
+    confirmed = client.post("/second-factor/", {"action": "confirm", "code": code_of(user)})
+    assert confirmed.content.decode().count("<li><code>") == 10
+    forget_used_codes(user)
+    proven = client.post(
+        "/second-factor/", {"action": "prove", "code": code_of(user), "next": "https://evil.test/"}
+    )
+    assert (proven.status_code, proven["Location"]) == (302, "/second-factor/")
+    assert client.get("/api/v1/second-factor").json()["proven_until"] is not None
+    again = client.post("/second-factor/", {"action": "prove", "code": code_of(user)})
+    assert again.status_code == 403

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import LoginView, RedirectURLMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views import View
 
+from accounts import second_factor, step_up
 from accounts.web.forms import SignInForm
 from facefusion_site.common import limits
 from facefusion_site.common.errors import DomainError
@@ -30,4 +34,47 @@ class SignInView(LoginView):
         context = self.get_context_data(form=SignInForm(self.request), refusal=error)
         response = self.render_to_response(context, status=error.http_status)
         response["Retry-After"] = str(error.context["retry_after_s"])
+        return response
+
+
+class SecondFactorView(LoginRequiredMixin, RedirectURLMixin, View):
+    """Enrol an authenticator, or prove it for the next minutes of this session."""
+
+    next_page = "second-factor"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Show what the person has and what can be done."""
+        return self._page(request)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """One of the three small forms of the page."""
+        try:
+            return self._act(request)
+        except DomainError as error:
+            return self._page(request, refusal=error, status=error.http_status)
+
+    def _act(self, request: HttpRequest) -> HttpResponse:
+        user_id = request.user.pk
+        assert isinstance(user_id, int), "LoginRequiredMixin lets nobody else in"
+        code = request.POST.get("code", "").strip()
+        if request.POST.get("action") == "prove":
+            step_up.prove_session(request, code=code)
+            return HttpResponseRedirect(self.get_success_url())
+        limits.check(request, group="step-up", rate="STEP_UP_RATE", key="user", is_fail_open=False)
+        if request.POST.get("action") == "confirm":
+            codes = second_factor.confirm_enrolment(user_id=user_id, code=code)
+            return self._page(request, recovery_codes=codes)
+        second_factor.check_password(user_id=user_id, password=request.POST.get("password", ""))
+        return self._page(request, enrolment=second_factor.start_enrolment(user_id=user_id))
+
+    def _page(self, request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
+        assert isinstance(request.user.pk, int), "LoginRequiredMixin lets nobody else in"
+        context |= {
+            "state": second_factor.state(user_id=request.user.pk),
+            "proven_at": step_up.session_proven_at(request),
+            "next": self.get_redirect_url(),
+        }
+        response = render(request, "account/second_factor.html", context, status=status)
+        # Secrets and recovery codes are shown this once.
+        response["Cache-Control"] = "no-store"
         return response

@@ -202,6 +202,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    "expire-approvals": {
+        "task": "tokens.expire_approvals",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "requeue-recharge-batches": {
         "task": "tokens.requeue_recharge_batches",
         "schedule": 15.0,

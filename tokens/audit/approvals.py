@@ -36,6 +36,24 @@ APPROVALS = (
     ),
     Invariant(
         "I17",
+        "vote_of_a_person_has_a_second_factor",
+        """
+        SELECT v.id
+          FROM tokens_approvalvote v
+          JOIN tokens_approvalrequest r ON r.id = v.request_id
+         WHERE v.decision <> 'ASK' AND v.second_factor_at IS NULL AND NOT r.is_open_to_keys
+        """,
+    ),
+    Invariant(
+        "I19",
+        "no_request_is_open_an_hour_past_its_deadline",
+        """
+        SELECT id FROM tokens_approvalrequest
+         WHERE status = 'OPEN' AND expires_at < now() - interval '1 hour'
+        """,
+    ),
+    Invariant(
+        "I17",
         "batch_moved_only_what_was_approved",
         """
         SELECT b.id
@@ -45,7 +63,7 @@ APPROVALS = (
          WHERE (coalesce(a.is_approval_required, false) AND r.id IS NULL)
             OR r.content_sha256 <> b.content_sha256
             OR (r.status <> 'APPROVED' AND (b.applied_count > 0 OR b.status NOT IN (
-                'PENDING_APPROVAL', 'REJECTED', 'APPROVAL_EXPIRED')))
+                'PENDING_APPROVAL', 'REJECTED', 'APPROVAL_EXPIRED', 'STOPPED')))
         """,
     ),
 )

@@ -125,11 +125,17 @@ def resume_batch(*, batch_id: uuid.UUID, actor_id: int) -> RechargeReceipt:
 def stop_batch(*, batch_id: uuid.UUID, actor_id: int) -> RechargeReceipt:
     """End a batch where it stands; applied lines stay, the others were not attempted.
 
+    A batch that waits for approval is recalled: nobody can approve it afterwards.
+
     Raises:
         BatchNotFoundError: there is no such batch.
-        BatchStateError: it has ended in another way, or waits for approval.
+        BatchStateError: it has ended in another way.
     """
-    batch = _locked(batch_id, allowed=RUNNING | {Status.PAUSED, Status.STOPPED})
+    # The request before the batch, as a vote locks them.
+    approvals.recall(batch_id=batch_id, actor_id=actor_id)
+    batch = _locked(
+        batch_id, allowed=RUNNING | {Status.PENDING_APPROVAL, Status.PAUSED, Status.STOPPED}
+    )
     if batch.status != Status.STOPPED:
         batches.end_unapplied(
             batch=batch, status=Status.STOPPED, action="stopped", actor_id=actor_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import uuid
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -21,7 +22,7 @@ STAFF = [Role.OPERATOR.value, Role.ADMIN.value]
 def make_policy(**fields) -> ApprovalPolicy:
     """Ten tokens in all need one approval of the staff, unless ``fields`` say otherwise."""
     bounds = {"row_tokens_min", "batch_tokens_min", "rows_min", "maker_day_tokens_min"}
-    defaults = {"name": uuid.uuid4().hex, "roles": STAFF}
+    defaults: dict[str, Any] = {"name": uuid.uuid4().hex, "roles": STAFF}
     if not bounds & set(fields):
         defaults["batch_tokens_min"] = 10
     return ApprovalPolicy.objects.create(**defaults | fields)
@@ -79,7 +80,7 @@ def overdue_request(maker) -> ApprovalRequest:
 
 def ballot(request, decision=VoteDecision.APPROVE, **fields) -> Ballot:
     """A vote with a fresh second factor on the content of the request."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "content_sha256": request.content_sha256,
         "comment": "" if decision is VoteDecision.APPROVE else "why",
         "second_factor_at": timezone.now(),

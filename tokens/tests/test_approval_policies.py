@@ -31,6 +31,8 @@ def test_administrators_create_and_change_policies_and_leave_a_trace():
     created, changed = AuditEvent.objects.order_by("pk")
     assert (created.action, created.before) == ("approval_policy.created", None)
     assert (changed.action, changed.actor_id) == ("approval_policy.changed", admin.pk)
+    assert changed.before is not None
+    assert changed.after is not None
     assert (changed.before["approvals_required"], changed.after["approvals_required"]) == (1, 2)
     assert changed.before_sha256 == created.after_sha256
 

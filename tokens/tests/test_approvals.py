@@ -4,11 +4,11 @@ import datetime as dt
 import uuid
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import StepUpRequiredError
-from accounts.models import User
 from accounts.types import Role
 from tokens import approval_selectors, audit
 from tokens.approval_selectors import Inbox
@@ -47,6 +47,7 @@ from tokens.tests.factories import make_user
 from tokens.tests.threads import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
+User = get_user_model()
 APPROVE, REJECT, ASK = VoteDecision.APPROVE, VoteDecision.REJECT, VoteDecision.ASK
 
 

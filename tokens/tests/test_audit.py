@@ -163,6 +163,22 @@ APPROVAL_CORRUPTIONS = [
         ),
     ),
     (
+        "vote_of_a_person_has_a_second_factor",
+        (
+            "INSERT INTO tokens_approvalvote"
+            " (request_id, voter_id, voter_role, decision, comment, content_sha256)"
+            " SELECT r.id, u.id, 'OPERATOR', 'APPROVE', '', r.content_sha256"
+            " FROM tokens_approvalrequest r, accounts_user u WHERE u.id <> r.maker_id"
+        ),
+    ),
+    (
+        "no_request_is_open_an_hour_past_its_deadline",
+        (
+            "UPDATE tokens_approvalrequest SET opened_at = now() - interval '9 hours',"
+            " expires_at = now() - interval '2 hours'"
+        ),
+    ),
+    (
         "batch_moved_only_what_was_approved",
         "UPDATE tokens_rechargebatch SET status = 'QUEUED'",
     ),
