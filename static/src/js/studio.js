@@ -95,10 +95,11 @@ class Studio {
         { "Idempotency-Key": `studio-${quote.id}` },
       );
       window.history.replaceState(null, "", `${this.config.urls.studio}?job=${job.id}`);
-      this.#part("progress-panel").hidden = false;
+      this.#showProgress(job);
       this.#part("progress-panel").focus();
       await this.watch(job);
     } catch (error) {
+      this.#hideProgress();
       this.#refuse(error);
       if (error instanceof Problem && STALE_QUOTE_CODES.includes(error.code)) {
         await this.price();
@@ -120,19 +121,20 @@ class Studio {
         return;
       }
     }
-    this.#part("progress-panel").hidden = true;
+    this.#hideProgress();
     if (job.state === "succeeded") {
       this.#showResult(job);
     } else {
       this.#showFailure(job);
     }
+    await this.price();
   }
 
   async #poll(job) {
     try {
       return await this.api.get(`${this.config.urls.jobs}/${job.id}`);
     } catch (error) {
-      const isPassing = error instanceof Unreachable || (error instanceof Problem && error.problem.retryable);
+      const isPassing = error instanceof Unreachable || error.problem?.retryable;
       if (!isPassing) {
         throw error;
       }
@@ -152,10 +154,10 @@ class Studio {
       );
       this.source.use(source);
       this.target.use(target);
-      this.#part("progress-panel").hidden = false;
+      this.root.querySelector(`[name=target_faces][value=${job.options.target_faces}]`).checked = true;
       await this.watch(job);
     } catch (error) {
-      this.#part("progress-panel").hidden = true;
+      this.#hideProgress();
       this.#refuse(error);
     }
   }
@@ -174,10 +176,16 @@ class Studio {
     const { percent, stage } = job.progress;
     const text = this.texts.stage[stage] ?? this.texts.state[job.state];
     this.#part("result-panel").hidden = true;
+    this.#part("order-panel").hidden = true;
     this.#part("progress-panel").hidden = false;
     this.#part("progress").value = percent;
     this.#say("progress-percent", `${percent} %`);
     this.#say("progress-text", text);
+  }
+
+  #hideProgress() {
+    this.#part("progress-panel").hidden = true;
+    this.#part("order-panel").hidden = false;
   }
 
   #showResult(job) {
@@ -185,10 +193,7 @@ class Studio {
       before: `${this.config.urls.assets}/${job.target_asset_id}/content`,
       after: job.output.url,
     });
-    const extension = job.output.content_type.split("/")[1].replace("jpeg", "jpg");
-    const download = this.#part("download");
-    download.href = job.output.url;
-    download.download = `face-swap-${job.id.slice(0, 8)}.${extension}`;
+    this.#part("download").href = job.output.url;
     const receipt = { tokens: job.receipt.settled, refunded: job.receipt.refunded };
     this.#say("result-text", fill(this.texts.done, receipt));
     this.#part("result-panel").hidden = false;
@@ -198,7 +203,6 @@ class Studio {
   #showFailure(job) {
     const refund = fill(this.texts.failed, { tokens: job.receipt.refunded });
     this.#showProblem(job.error.detail, refund);
-    this.price();
   }
 
   #refuse(error) {
