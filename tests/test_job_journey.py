@@ -7,6 +7,7 @@ import io
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -80,10 +81,10 @@ class Customer:
         assert job.status_code == 202, job.data
         return str(job.data["id"])
 
-    def job(self, job_id: str) -> dict:
-        return self.http.get(f"/api/v1/jobs/{job_id}").data
+    def job(self, job_id: str) -> dict[str, Any]:
+        return dict(self.http.get(f"/api/v1/jobs/{job_id}").data)
 
-    def balance(self) -> dict:
+    def balance(self) -> dict[str, int]:
         return dict(self.http.get("/api/v1/balance").data)
 
     def statement_kinds(self) -> list[str]:
@@ -109,7 +110,7 @@ def test_two_photographs_become_a_paid_swap(sent):
     (face,) = job["faces"]
     assert face["similarity_after"] > face["similarity_before"]
     result = customer.http.get(job["output"]["url"])
-    body = b"".join(result.streaming_content)
+    body = result.getvalue()
     assert hashlib.sha256(body).hexdigest() == job["output"]["sha256"]
     with Image.open(io.BytesIO(body)) as picture, Image.open(io.BytesIO(target)) as original:
         assert (picture.format, picture.size) == ("JPEG", original.size)

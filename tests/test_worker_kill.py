@@ -80,7 +80,7 @@ def workers(settings, tmp_path: Path) -> Iterator[Workers]:
     settings.MODELS_DIR = real_engine.build_models(tmp_path / "models")
     with app.connection_for_write() as broker:
         for queue in ("swaps", "default"):
-            broker.default_channel.queue_purge(queue)
+            broker.SimpleQueue(queue).clear()
     workers = Workers(tmp_path)
     try:
         yield workers

@@ -32,16 +32,16 @@ def enlarged(name: str, *, width_px: int) -> bytes:
 
 def side_by_side(*names: str) -> bytes:
     """Several samples in one picture, each 400 pixels high."""
-    pictures = []
+    pictures: list[Image.Image] = []
     for name in names:
         with Image.open(SAMPLES / name) as picture:
             width_px = round(picture.width * 400 / picture.height)
             pictures.append(picture.convert("RGB").resize((width_px, 400)))
     sheet = Image.new("RGB", (sum(picture.width for picture in pictures), 400))
     left = 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width
+    for part in pictures:
+        sheet.paste(part, (left, 0))
+        left += part.width
     out = io.BytesIO()
     sheet.save(out, "PNG")
     return out.getvalue()

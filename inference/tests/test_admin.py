@@ -123,7 +123,7 @@ def test_operator_stops_a_job_with_a_refund(operator, job):
 
 
 def test_operator_gives_a_stuck_job_to_a_new_worker(operator, job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
 
     act(operator, "requeue", job)
 
