@@ -128,3 +128,10 @@ schema-check: $(STAMP)
 		$(MANAGE) spectacular --file .data/openapi.yaml --validate --fail-on-warn
 	@diff -u docs/openapi.yaml .data/openapi.yaml \
 		|| { echo "error: docs/openapi.yaml is not what the code serves; run: make schema" >&2; exit 1; }
+
+messages: $(STAMP) ## Bring the translations up to date with the texts and compile them
+	@$(PY) -m facefusion_site.i18n extract
+	@$(PY) -m facefusion_site.i18n compile
+
+messages-check: $(STAMP)
+	@$(PY) -m facefusion_site.i18n check
