@@ -34,8 +34,8 @@ from tokens.types import HoldReceipt
 
 Row = TypeVar("Row", bound=Model)
 log = structlog.get_logger(__name__)
-_LIST_PICTURE_PX: Final = 48
-_PAGE_PICTURE_PX: Final = 240
+_LIST_PICTURE_PX: Final = 56
+_PAGE_PICTURE_PX: Final = 200
 
 
 class InferenceModelAdmin(ModelAdmin[Row]):
@@ -123,11 +123,11 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
 
     @admin.display(description=_("picture"))
     def small_picture(self, asset: MediaAsset) -> SafeString:
-        return _asset_image(asset.pk, height_px=_LIST_PICTURE_PX)
+        return _asset_image(asset.pk, width_px=_LIST_PICTURE_PX)
 
     @admin.display(description=_("picture"))
     def large_picture(self, asset: MediaAsset) -> SafeString:
-        return _asset_image(asset.pk, height_px=_PAGE_PICTURE_PX)
+        return _asset_image(asset.pk, width_px=_PAGE_PICTURE_PX)
 
 
 @admin.register(SwapQuote)
@@ -185,14 +185,14 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
     search_help_text = _("job id, quote id, user_ref or user name")
     actions = ("requeue", "stop_and_refund")
     fieldsets = (
-        (_("Pictures"), {"fields": ("pictures", "faces")}),
+        (_("Pictures"), {"fields": ("pictures",)}),
         (
             _("State"),
             {
                 "fields": (
                     "id",
                     "owner",
-                    "status_label",
+                    "status",
                     "progress",
                     "attempt",
                     "lease_expires_at",
@@ -211,6 +211,7 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
                     "result_height_px",
                     "result_size_bytes",
                     "result_sha256",
+                    "faces",
                 )
             },
         ),
@@ -221,7 +222,6 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
     )
     readonly_fields = (
         "pictures",
-        "status_label",
         "progress",
         "receipt_lines",
         "id",
@@ -312,23 +312,23 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
 
     @admin.display(description=_("source"))
     def source_picture(self, job: SwapJob) -> SafeString:
-        return _asset_image(job.quote.source_id, height_px=_LIST_PICTURE_PX)
+        return _asset_image(job.quote.source_id, width_px=_LIST_PICTURE_PX)
 
     @admin.display(description=_("target"))
     def target_picture(self, job: SwapJob) -> SafeString:
-        return _asset_image(job.quote.target_id, height_px=_LIST_PICTURE_PX)
+        return _asset_image(job.quote.target_id, width_px=_LIST_PICTURE_PX)
 
     @admin.display(description=_("result"))
     def result_picture(self, job: SwapJob) -> SafeString | str:
-        return _result_image(job, height_px=_LIST_PICTURE_PX)
+        return _result_image(job, width_px=_LIST_PICTURE_PX)
 
     @admin.display(description=_("source, target, result"))
     def pictures(self, job: SwapJob) -> SafeString:
         return format_html(
             '<div class="flex flex-row flex-wrap gap-4">{}{}{}</div>',
-            _asset_image(job.quote.source_id, height_px=_PAGE_PICTURE_PX),
-            _asset_image(job.quote.target_id, height_px=_PAGE_PICTURE_PX),
-            _result_image(job, height_px=_PAGE_PICTURE_PX),
+            _asset_image(job.quote.source_id, width_px=_PAGE_PICTURE_PX),
+            _asset_image(job.quote.target_id, width_px=_PAGE_PICTURE_PX),
+            _result_image(job, width_px=_PAGE_PICTURE_PX),
         )
 
     @admin.display(description=_("receipt"))
@@ -358,22 +358,23 @@ def _totals(receipt: HoldReceipt) -> str:
     }
 
 
-def _asset_image(asset_id: uuid.UUID, *, height_px: int) -> SafeString:
-    return _image("admin:inference_mediaasset_picture", asset_id, height_px=height_px)
+def _asset_image(asset_id: uuid.UUID, *, width_px: int) -> SafeString:
+    return _image("admin:inference_mediaasset_picture", asset_id, width_px=width_px)
 
 
-def _result_image(job: SwapJob, *, height_px: int) -> SafeString | str:
+def _result_image(job: SwapJob, *, width_px: int) -> SafeString | str:
     if job.status != SwapJob.Status.SUCCEEDED:
         return "—"
-    return _image("admin:inference_swapjob_result", job.pk, height_px=height_px)
+    return _image("admin:inference_swapjob_result", job.pk, width_px=width_px)
 
 
-def _image(view: str, row_id: uuid.UUID, *, height_px: int) -> SafeString:
+def _image(view: str, row_id: uuid.UUID, *, width_px: int) -> SafeString:
     return format_html(
-        '<a href="{}" target="_blank"><img src="{}" height="{}" loading="lazy" alt=""></a>',
+        '<a href="{}" target="_blank"><img src="{}" width="{}" alt="{}"></a>',
         reverse(view, args=[row_id, "full"]),
         reverse(view, args=[row_id, "small"]),
-        height_px,
+        width_px,
+        _t("picture"),
     )
 
 

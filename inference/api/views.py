@@ -178,7 +178,7 @@ class QuoteListView(ScopedView):
         responses={201: serializers.QuoteSerializer, **schema.errors(400, 404, 415, 429)},
         examples=[schema.QUOTE_REQUEST, schema.QUOTE_ANSWER],
     )
-    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    @limit(group="quotes", rate="JOBS_RATE", key="user")
     def post(self, request: Request) -> Response:
         """Free. The price is promised until the quote expires, and pays for one job."""
         body = serializers.QuoteCreateSerializer(data=request.data)

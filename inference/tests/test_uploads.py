@@ -152,6 +152,18 @@ def test_form_without_a_file_is_an_invalid_request(client_of, body):
     assert answer.data["errors"][0]["pointer"] == "#/file"
 
 
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=other"]
+)
+def test_broken_form_is_refused(client_of, content_type):
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nhi\r\n'
+
+    answer = client_of(factories.make_user()).post(URL, body, content_type=content_type)
+
+    assert answer.status_code == 400
+    assert answer.data["code"] in {"parse_error", "invalid_request"}
+
+
 def test_json_is_not_an_upload(client_of):
     answer = client_of(factories.make_user()).post(URL, {"file": "aGk="}, format="json")
 
