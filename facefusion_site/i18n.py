@@ -12,22 +12,24 @@ import datetime as dt
 import io
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import django
+import unfold
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_python
-from babel.messages.mofile import write_mo
+from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOGUE: Final = ROOT / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
 LOCALE: Final = "zh_Hans"
-_CODE: Final = ("facefusion_site", "accounts", "tokens", "inference")
-_TEMPLATES: Final = ("templates",)
-_SKIPPED: Final = {"tests", "migrations"}
+Text = str | tuple[str, ...]
+_FOLDERS: Final = ("facefusion_site", "accounts", "tokens", "inference", "templates")
+_SKIPPED: Final = frozenset({"tests", "migrations"})
 _KEYWORDS: Final = {
     "_": None,
     "gettext": None,
@@ -45,17 +47,29 @@ _LINE_WIDTH: Final = 100
 _NO_DATE: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
-def template_catalogue(root: Path = ROOT) -> Catalog:
-    """Every text in code and templates below ``root``, untranslated."""
+def product_catalogue() -> Catalog:
+    """Every text of the product, untranslated: ours, and those of the console's theme.
+
+    The theme (django-unfold) marks its texts for translation and ships no Chinese; texts that
+    Django itself translates are left to Django.
+    """
+    catalogue = template_catalogue(ROOT)
+    known = _django_texts()
+    theme = Path(unfold.__file__).parent
+    for path in _files([theme], skipped=frozenset({"contrib"})):
+        for line, context, message in _extract(path):
+            if (context, message) not in known and catalogue.get(message, context) is None:
+                catalogue.add(message, None, [("django-unfold", line)], context=context)
+    return catalogue
+
+
+def template_catalogue(root: Path) -> Catalog:
+    """Every text in our code and templates below ``root``, untranslated."""
     catalogue = Catalog(project="facefusion-site", charset="utf-8")
-    for path in _sources(root):
+    for path in _files([root / name for name in _FOLDERS], skipped=_SKIPPED):
         name = path.relative_to(root).as_posix()
-        for line, function, texts, comments in _extract(path):
-            context, message = _split(function, texts)
-            if message and message != ("", ""):
-                catalogue.add(
-                    message, None, [(name, line)], auto_comments=comments, context=context
-                )
+        for line, context, message in _extract(path):
+            catalogue.add(message, None, [(name, line)], context=context)
     return catalogue
 
 
@@ -72,14 +86,13 @@ def extract() -> None:
     """
     known = read_catalogue() if CATALOGUE.exists() else Catalog(locale=LOCALE)
     fresh = _empty_catalogue()
-    for message in template_catalogue():
+    for message in product_catalogue():
         if message.id:
             old = known.get(message.id, context=message.context)
             fresh.add(
                 message.id,
                 old.string if old else None,
                 sorted({(path, 0) for path, _line in message.locations}),
-                auto_comments=message.auto_comments,
                 context=message.context,
             )
     CATALOGUE.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     compiled = CATALOGUE.with_suffix(".mo")
     faults = find_faults(
-        template=template_catalogue(),
+        template=product_catalogue(),
         catalogue=read_catalogue(),
         binary=compiled.read_bytes() if compiled.exists() else None,
     )
@@ -144,15 +157,30 @@ def _empty_catalogue() -> Catalog:
     )
 
 
-def _sources(root: Path) -> Iterator[Path]:
-    for folders, pattern in ((_CODE, "*.py"), (_TEMPLATES, "*.html")):
-        for folder in folders:
-            for path in sorted((root / folder).rglob(pattern)):
-                if not _SKIPPED.intersection(path.relative_to(root).parts):
-                    yield path
+def _files(folders: Iterable[Path], *, skipped: frozenset[str]) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            is_source = path.suffix in {".py", ".html"}
+            if is_source and not skipped.intersection(path.relative_to(folder).parts):
+                yield path
 
 
-def _extract(path: Path) -> Iterator[tuple[int, str, object, list[str]]]:
+def _django_texts() -> set[tuple[str | None, Text]]:
+    """What Django's own Chinese catalogues translate."""
+    texts: set[tuple[str | None, Text]] = set()
+    for path in sorted(Path(django.__file__).parent.rglob(f"locale/{LOCALE}/**/django.mo")):
+        with path.open("rb") as file:
+            texts |= {(message.context, _texts(message.id)) for message in read_mo(file)}
+    return texts
+
+
+def _texts(value: str | Sequence[str]) -> Text:
+    """Babel holds plural forms as a list or as a tuple, depending on where they come from."""
+    return value if isinstance(value, str) else tuple(value)
+
+
+def _extract(path: Path) -> Iterator[tuple[int, str | None, Text]]:
+    """Line, context and message of each text in a file."""
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".html":
         # Django rewrites the template as lines of calls; what it blanks out keeps its indentation,
@@ -160,10 +188,14 @@ def _extract(path: Path) -> Iterator[tuple[int, str, object, list[str]]]:
         lines = templatize(source, origin=str(path)).split("\n")
         source = "\n".join(line.lstrip() for line in lines)
     file = io.BytesIO(source.encode("utf-8"))
-    yield from extract_python(file, _KEYWORDS, ["Translators:"], {"encoding": "utf-8"})
+    found = extract_python(file, _KEYWORDS, (), {"encoding": "utf-8"})
+    for line, function, texts, _comments in found:
+        context, message = _split(str(function), texts)
+        if message and message != ("", ""):
+            yield line, context, message
 
 
-def _split(function: str, texts: object) -> tuple[str | None, str | tuple[str, str]]:
+def _split(function: str, texts: object) -> tuple[str | None, Text]:
     """Context and message of one call; an empty message for calls that hold no literal."""
     parts = tuple(texts) if isinstance(texts, tuple | list) else (texts,)
     is_contextual = "pgettext" in function
@@ -176,8 +208,8 @@ def _split(function: str, texts: object) -> tuple[str | None, str | tuple[str, s
 
 
 def _message_faults(message: Message) -> Iterator[str]:
-    texts = message.string if isinstance(message.string, tuple) else (message.string,)
-    ids = message.id if isinstance(message.id, tuple) else (message.id,)
+    texts = (message.string,) if isinstance(message.string, str) else tuple(message.string or ("",))
+    ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
     if not all(texts):
         yield f"not translated: {message.id!r}"
     if message.fuzzy:

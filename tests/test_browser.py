@@ -6,6 +6,7 @@ Needs Debian's Chromium. Set BROWSER_SHOTS to a folder to keep the screenshots.
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +28,7 @@ SOURCE = ROOT / "samples" / "astronaut.png"
 TARGET = ROOT / "samples" / "grace_hopper.jpg"
 NO_FACE = ROOT / "samples" / "coffee.png"
 PASSWORD = "calm-otter-4711"
+STUDIO_URL = re.compile(r"^http://[^/]+/studio/$")
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 375, "height": 812}
 # What a strict deployment would send; any inline script, style or handler would break the pages.
@@ -141,6 +143,7 @@ def sign_in(page):
     page.get_by_label("Username").fill("mia")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url(STUDIO_URL)
 
 
 def shoot(page, name):
@@ -193,3 +196,134 @@ def test_a_person_signs_in_and_swaps_a_face(open_page, worker, mia, viewport, sc
     thumbnail = page.get_by_alt_text("Result of the swap")
     assert thumbnail.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") > 0
     shoot(page, f"home-{name}")
+
+
+def test_a_person_without_a_mouse_swaps_a_face_in_chinese(open_page, worker, mia):
+    page = open_page(DESKTOP, locale="zh-CN")
+    page.goto("/login/?next=/studio/")
+    expect(page.get_by_label("用户名")).to_be_focused()
+    page.keyboard.type("mia")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(STUDIO_URL)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="跳到正文")).to_be_focused()
+    page.locator("#source-file").focus()
+    assert (
+        page.locator(".slot__label").first.evaluate("label => getComputedStyle(label).outlineStyle")
+        == "solid"
+    )
+    for name, path in (("source", SOURCE), ("target", TARGET)):
+        with page.expect_file_chooser() as chooser:
+            page.locator(f"#{name}-file").press("Enter")
+        chooser.value.set_files(path)
+    run = page.get_by_role("button", name="开始换脸")
+    expect(run).to_be_enabled()
+    run.press("Enter")
+    expect(page.locator("[data-part=progress-panel]")).to_be_focused()
+    title = page.get_by_role("heading", name="结果")
+    expect(title).to_be_focused(timeout=60_000)
+    slider = page.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("End")
+    split = "figure => getComputedStyle(figure).getPropertyValue('--split')"
+    assert page.locator(".compare").evaluate(split) == "100%"
+    shoot(page, "studio-result-zh")
+    job_address = page.url
+    page.goto("/")
+    shoot(page, "home-zh")
+    page.goto(job_address)
+    expect(title).to_be_visible()
+    expect(page.locator("#source-status")).to_contain_text("已就绪")
+
+
+def test_every_refusal_says_what_to_do(open_page, worker, mia):
+    page = open_page(PHONE, ignore=("status of 4",))
+    sign_in(page)
+    page.locator("#source-file").set_input_files(
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"}
+    )
+    expect(page.locator("#source-status")).to_contain_text("Choose another one.")
+    page.locator("#source-file").set_input_files(
+        {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
+    )
+    expect(page.locator("#source-status")).to_have_text(
+        "The file is not a JPEG, PNG or still WebP picture."
+    )
+    page.locator("#source-file").set_input_files(NO_FACE)
+    page.locator("#target-file").set_input_files(TARGET)
+    page.get_by_role("button", name="Run the swap").click()
+    problem = page.get_by_role("alert")
+    expect(problem).to_contain_text("There is no face in the source picture.", timeout=60_000)
+    expect(problem).to_contain_text("The swap failed and cost nothing: 1 given back.")
+    expect(page.locator("[data-part=price-available]")).to_have_text("5")
+    shoot(page, "studio-failed")
+    page.context.clear_cookies(name="sessionid")
+    page.locator("#source-file").set_input_files(SOURCE)
+    expect(problem).to_contain_text("Your session has ended. Sign in again to go on.")
+    expect(problem.get_by_role("link", name="Sign in")).to_have_attribute(
+        "href", re.compile(r"^/login/\?next=%2Fstudio%2F")
+    )
+
+
+def test_too_few_tokens_are_seen_before_the_run(open_page, mia, settings):
+    settings.TOKENS_PRICE_IMAGE = 6
+    page = open_page(DESKTOP)
+    sign_in(page)
+    page.locator("#source-file").set_input_files(SOURCE)
+    page.locator("#target-file").set_input_files(TARGET)
+    expect(page.locator("[data-part=price-status]")).to_have_text(
+        "You have too few tokens for this swap. Ask the operator for a recharge."
+    )
+    expect(page.get_by_role("button", name="Run the swap")).to_be_disabled()
+
+
+def test_the_appearance_is_kept(open_page):
+    page = open_page(DESKTOP, color_scheme="light")
+    page.goto("/")
+    page.get_by_role("button", name="Use the dark appearance").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.get_by_role("button", name="Use the light appearance")).to_be_visible()
+    shoot(page, "landing-dark")
+
+
+def test_texts_have_enough_contrast(open_page, mia):
+    """WCAG 2.2 AA, measured on every text of the pages: 4.5, or 3 for large text."""
+    for scheme in ("light", "dark"):
+        page = open_page(DESKTOP, color_scheme=scheme, ignore=("status of 404",))
+        page.goto("/")
+        checks = [page.evaluate(CONTRAST)]
+        sign_in(page)
+        for path in ("/studio/", "/", "/errors/", "/nothing-here"):
+            page.goto(path)
+            checks.append(page.evaluate(CONTRAST))
+        assert [weak for check in checks for weak in check] == [], scheme
+
+
+CONTRAST = """() => {
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => {
+    const part = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const weak = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = [...element.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
+    if (!text.length || !element.checkVisibility() || element.closest("svg, :disabled")) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [luminance(channels(style.color)), luminance(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const isLarge = parseFloat(style.fontSize) >= 24;
+    if (ratio < (isLarge ? 3 : 4.5)) weak.push(`${text[0].data.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return weak;
+}"""

@@ -200,13 +200,13 @@ def test_an_unknown_page_says_what_to_do(client):
     assert "req-7" in text_of(page)
 
 
-def test_the_studio_hands_its_script_all_it_needs(client, mia):
+def test_the_studio_hands_its_script_all_it_needs(client, mia, settings):
     client.force_login(mia)
     page = client.get(reverse("studio"))
     config = page.context["config"]
     assert config["urls"]["jobs"] == "/api/v1/jobs"
     script = "".join(
-        path.read_text() for path in sorted((web.settings.BASE_DIR / "static/src/js").glob("*.js"))
+        path.read_text() for path in sorted((settings.BASE_DIR / "static/src/js").glob("*.js"))
     )
     used = set(re.findall(r"texts\.(\w+)", script))
     assert used == set(config["texts"])

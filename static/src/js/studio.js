@@ -27,6 +27,7 @@ class Studio {
     this.compare = new Compare(this.#part("compare"));
     for (const slot of [this.source, this.target]) {
       slot.addEventListener("change", () => this.price());
+      slot.addEventListener("refused", (event) => this.#offerSignIn(event.detail));
     }
     this.#part("faces").addEventListener("change", () => this.price());
     this.#part("run").addEventListener("click", () => this.run());
@@ -205,9 +206,15 @@ class Studio {
     this.#showProblem(job.error.detail, refund);
   }
 
-  #refuse(error) {
-    if (error instanceof Problem && error.status === 401) {
+  #offerSignIn(error) {
+    if (error.status === 401) {
       this.#showProblem(this.texts.signed_out, "", this.config.urls.login);
+    }
+  }
+
+  #refuse(error) {
+    if (error.status === 401) {
+      this.#offerSignIn(error);
     } else if (error instanceof Problem || error instanceof Unreachable) {
       const faults = (error.problem?.errors ?? []).map((fault) => fault.detail).join(" ");
       this.#showProblem(error.message, faults);
@@ -224,6 +231,7 @@ class Studio {
     link.hidden = loginUrl === "";
     link.href = `${loginUrl}?next=${encodeURIComponent(location.pathname + location.search)}`;
     this.#part("problem").hidden = false;
+    this.#part("problem").scrollIntoView({ block: "nearest" });
   }
 
   #clearProblem() {
