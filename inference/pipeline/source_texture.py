@@ -39,7 +39,7 @@ _FILL_SIGMAS: Final = (64.0, 32.0, 16.0)
 # Width of the rim of the mesh that may show background, and of the hair of the brows, in texels.
 _RIM: Final = 33
 _BROW_MARGIN: Final = 3
-_COVER_MARGIN: Final = 35
+_COVER_MARGIN: Final = 51
 # The sides of a face in the texture: this far from the middle line and below the eyes.
 _SIDE_FROM: Final = 0.18
 _FRAME_DROP: Final = 0.06
