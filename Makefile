@@ -30,7 +30,7 @@ venv: $(STAMP) ## Create .venv and install the pinned dependencies
 
 $(STAMP): $(LISTS)
 	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-		echo "error: Python 3.11 or newer is needed, found: $$("$(or $(PYTHON),python3)" --version 2>&1). Install one and name it: make PYTHON=/path/to/python3.12" >&2; \
+		echo "error: Python 3.11 or newer is needed, found: $$("$(or $(PYTHON),python3)" --version 2>/dev/null || echo none). Install one and name it: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; \
 	fi
 	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
@@ -41,7 +41,13 @@ $(STAMP): $(LISTS)
 	@[ -x $(PY) ] || "$(PYTHON)" -m venv $(VENV)
 	@$(PY) -m uv --version 2>/dev/null | grep -qF "uv $$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements-uv.txt)" \
 		|| $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-uv.txt
-	@$(PY) -m uv pip sync --quiet --require-hashes $(LISTS)
+	@# Where a company's certificate or package mirror is known to the system or to pip alone, uv
+	@# with its own certificates fails: the system's come next, then pip.
+	@$(PY) -m uv pip sync --quiet --require-hashes $(LISTS) 2>/dev/null \
+		|| $(PY) -m uv pip sync --quiet --require-hashes --system-certs $(LISTS) \
+		|| { echo "uv cannot install here; trying pip, which is slower" >&2; \
+			$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+				$(addprefix --requirement ,$(LISTS)); }
 	@# Lets plain `pytest` and `celery` find the packages from any folder.
 	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "facefusion_site.pth").write_text(f"{pathlib.Path.cwd()}\n")'
 	@touch $@

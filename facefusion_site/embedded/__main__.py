@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"error: {error}")
     except OSError as error:
         hint = " Free some space, then try again." if error.errno == errno.ENOSPC else ""
-        _say(f"error: {error.filename}: {error.strerror}.{hint}")
+        place = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {place}{error.strerror}.{hint}")
     return 1
 
 
