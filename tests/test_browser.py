@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,18 +68,25 @@ def _surroundings(settings, tmp_path):
 
 @pytest.fixture
 def worker(monkeypatch):
-    """One thread in the place of a worker process; messages take the short way."""
+    """One thread in the place of a worker process; messages take the short way.
+
+    Yields an event: the thread starts a job only while it is set.
+    """
     call_command("models", "build")
     pool = ThreadPoolExecutor(max_workers=1)
+    is_free = threading.Event()
+    is_free.set()
 
     def run(job_id):
+        is_free.wait(timeout=60)
         handlers.run_swap_job(job_id=job_id)
         connections.close_all()
 
     monkeypatch.setattr(
         tasks.run_swap_job, "apply_async", lambda kwargs: pool.submit(run, kwargs["job_id"])
     )
-    yield pool
+    yield is_free
+    is_free.set()
     pool.shutdown(wait=True)
 
 
@@ -174,9 +182,12 @@ def test_a_person_signs_in_and_swaps_a_face(open_page, worker, mia, viewport, sc
     expect(page.locator("[data-part=price-tokens]")).to_have_text("1")
     expect(page.locator("[data-part=price-after]")).to_have_text("4")
     shoot(page, f"studio-quoted-{name}")
+    worker.clear()
     run.click()
     expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("[data-part=progress-text]")).to_have_text("Waiting for a free machine…")
     shoot(page, f"studio-running-{name}")
+    worker.set()
     expect(page.get_by_role("heading", name="The result")).to_be_visible(timeout=60_000)
     expect(page.locator("[data-part=result-text]")).to_have_text(
         "The swap is ready. Charged: 1. Given back: 0."
@@ -220,8 +231,10 @@ def test_a_person_without_a_mouse_swaps_a_face_in_chinese(open_page, worker, mia
         chooser.value.set_files(path)
     run = page.get_by_role("button", name="开始换脸")
     expect(run).to_be_enabled()
+    worker.clear()
     run.press("Enter")
     expect(page.locator("[data-part=progress-panel]")).to_be_focused()
+    worker.set()
     title = page.get_by_role("heading", name="结果")
     expect(title).to_be_focused(timeout=60_000)
     slider = page.get_by_role("slider")

@@ -13,6 +13,7 @@ const STALE_QUOTE_CODES = ["quote_expired", "quote_redeemed", "quote_not_found"]
 class Studio {
   #quoting = 0;
   #watching = 0;
+  #isFollowing = false;
 
   constructor(root, config) {
     this.root = root;
@@ -37,6 +38,10 @@ class Studio {
 
   /** Ask for a binding price as soon as both pictures are there. */
   async price() {
+    if (this.#isFollowing) {
+      // The order is out of sight; it is priced anew when the job has ended.
+      return;
+    }
     const quoting = ++this.#quoting;
     this.quote = null;
     this.#part("run").disabled = true;
@@ -113,6 +118,7 @@ class Studio {
   /** Follow a job to its end. */
   async watch(first) {
     const watching = ++this.#watching;
+    this.#isFollowing = true;
     let job = first;
     for (let polls = 0; job.state === "queued" || job.state === "running"; polls += 1) {
       this.#showProgress(job);
@@ -153,6 +159,7 @@ class Studio {
       const [source, target] = await Promise.all(
         assets.map((id) => this.api.get(`${this.config.urls.assets}/${id}`)),
       );
+      this.#isFollowing = true;
       this.source.use(source);
       this.target.use(target);
       this.root.querySelector(`[name=target_faces][value=${job.options.target_faces}]`).checked = true;
@@ -185,6 +192,7 @@ class Studio {
   }
 
   #hideProgress() {
+    this.#isFollowing = false;
     this.#part("progress-panel").hidden = true;
     this.#part("order-panel").hidden = false;
   }
