@@ -23,7 +23,7 @@ COVER_LIKELY: Final = 3.5
 BARE: Final = 2.0
 _STEP_PX: Final = 5
 # Widest gap in the hair over a forehead that is closed, as a share of the picture's side.
-_GAP_SHARE: Final = 0.2
+_GAP_SHARE: Final = 0.24
 
 
 def skin_distance(image_bgr: Image, *, points: Floats | Doubles) -> Floats:

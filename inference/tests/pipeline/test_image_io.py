@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image as PilImage
+from PIL import ImageCms
 
 from inference.pipeline.errors import (
     ImageTooLargeError,
@@ -154,6 +155,33 @@ def test_exif_orientation_is_applied(orientation, corner):
 def test_broken_exif_does_not_stop_a_good_picture():
     data = saved(noise(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\xff\xff")
     assert decode_image(data, limits=LIMITS).shape == (48, 64, 3)
+
+
+def profile_with_red_and_green_exchanged() -> bytes:
+    """sRGB whose red and green primaries are each other's."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return data.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+
+
+def test_a_colour_profile_is_applied():
+    red = PilImage.new("RGB", (8, 8), (255, 0, 0))
+    data = saved(red, "PNG", icc_profile=profile_with_red_and_green_exchanged())
+    blue, green, red_level = decode_image(data, limits=LIMITS)[4, 4].tolist()
+    assert green > 240
+    assert max(blue, red_level) < 15
+
+
+def test_a_damaged_colour_profile_is_ignored():
+    red = PilImage.new("RGB", (8, 8), (255, 0, 0))
+    data = saved(red, "PNG", icc_profile=b"no profile at all")
+    assert decode_image(data, limits=LIMITS)[4, 4].tolist() == [0, 0, 255]
+
+
+def test_a_multi_picture_jpeg_is_its_first_picture():
+    first = PilImage.new("RGB", (32, 16), (200, 200, 200))
+    data = saved(first, "MPO", save_all=True, append_images=[noise()])
+    assert probe_image(data, limits=LIMITS).format == "jpeg"
+    assert decode_image(data, limits=LIMITS).shape == (16, 32, 3)
 
 
 def test_grey_becomes_three_equal_channels():
