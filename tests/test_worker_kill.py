@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -54,7 +55,12 @@ class Workers:
             command += ["--beat", "--schedule", str(self._folder / "beat-schedule")]
         with (self._folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                command,
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._processes.append(process)
         return process
@@ -64,8 +70,9 @@ class Workers:
 
     def end(self) -> None:
         for process in self._processes:
-            if process.poll() is None:
-                process.kill()
+            # The group, because the embedded beat is a child that outlives a killed worker.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)
 
 
