@@ -7,30 +7,11 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from facefusion_site.common.serializers import StrictCharField, StrictIntegerField
 from tokens.types import RechargeItem, RechargeLineView, RechargeMode, RechargeRequest
 
 # Amounts below 1 are a per-line outcome, so the wire only bounds what the column can hold.
 BIGINT_MAX = 2**63 - 1
-
-
-class StrictIntegerField(serializers.IntegerField):
-    """Whole numbers only: neither "5", 5.0 nor true is an amount of tokens."""
-
-    default_error_messages = {"invalid": _("A whole JSON number is required.")}
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictCharField(serializers.CharField):
-    """Text only: a number is not silently taken for a reference."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 class RechargeLineRequestSerializer(serializers.Serializer[Any]):
@@ -193,12 +174,3 @@ class StatementPageSerializer(serializers.Serializer[Any]):
 
     items = StatementLineSerializer(many=True, source="lines")
     next_cursor = serializers.CharField(allow_null=True)
-
-
-class PageQuerySerializer(serializers.Serializer[Any]):
-    """Query parameters of every list."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
-    cursor = serializers.CharField(
-        required=False, default=None, help_text=_("“next_cursor” of the page before.")
-    )

@@ -6,29 +6,35 @@ import uuid
 from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from accounts.permissions import scope
+from accounts.permissions import ScopedView
 from facefusion_site.common import drf, idempotency
+from facefusion_site.common.errors import (
+    InvalidRequestError,
+    ParseError,
+    RateLimitedError,
+    ServiceUnavailableError,
+    UnsupportedMediaTypeError,
+)
 from facefusion_site.common.limits import limit
+from facefusion_site.common.schema import KEY_PARAMETER, KEY_PROBLEMS, problems
+from facefusion_site.common.serializers import PageQuerySerializer
 from tokens import selectors, services
 from tokens.api import serializers
-from tokens.errors import RechargeRefusedError
+from tokens.errors import (
+    BatchNotFoundError,
+    InvalidCursorError,
+    InvalidRechargeError,
+    RechargeRefusedError,
+    RechargeTooLargeError,
+)
 from tokens.models import RechargeLine
 from tokens.types import RechargeReceipt
 
-PROBLEM = drf.ProblemSerializer
-KEY_PARAMETER = OpenApiParameter(
-    name=idempotency.KEY_HEADER,
-    location=OpenApiParameter.HEADER,
-    required=True,
-    description="Up to 255 printable ASCII characters; repeat it when you retry.",
-)
 RECHARGE_EXAMPLE = OpenApiExample(
     "Credit three users, let good lines through",
     value={
@@ -42,16 +48,16 @@ RECHARGE_EXAMPLE = OpenApiExample(
 )
 
 
-class BalanceView(APIView):
+class BalanceView(ScopedView):
     """The caller's wallet."""
 
-    permission_classes = [IsAuthenticated, scope("ledger:read")]
+    scopes = {"GET": "ledger:read"}
 
     @extend_schema(
         operation_id="balance_get",
         summary="Read your balance",
         tags=["tokens"],
-        responses={200: serializers.BalanceSerializer, 401: PROBLEM, 403: PROBLEM},
+        responses={200: serializers.BalanceSerializer, **problems()},
     )
     def get(self, request: Request) -> Response:
         """Available, held and total tokens."""
@@ -59,21 +65,19 @@ class BalanceView(APIView):
         return Response(serializers.BalanceSerializer(balance).data)
 
 
-class StatementView(APIView):
+class StatementView(ScopedView):
     """The caller's journal."""
 
-    permission_classes = [IsAuthenticated, scope("ledger:read")]
+    scopes = {"GET": "ledger:read"}
 
     @extend_schema(
         operation_id="statement_list",
         summary="Read your statement",
         tags=["tokens"],
-        parameters=[serializers.PageQuerySerializer],
+        parameters=[PageQuerySerializer],
         responses={
             200: serializers.StatementPageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
+            **problems(InvalidRequestError, InvalidCursorError),
         },
     )
     def get(self, request: Request) -> Response:
@@ -82,24 +86,19 @@ class StatementView(APIView):
         return Response(serializers.StatementPageSerializer(page).data)
 
 
-class RechargeBatchListView(APIView):
+class RechargeBatchListView(ScopedView):
     """Bulk recharges."""
 
-    def get_permissions(self) -> list[Any]:
-        """Reading and writing are different scopes."""
-        needed = "recharges:write" if self.request.method == "POST" else "recharges:read"
-        return [IsAuthenticated(), scope(needed)()]
+    scopes = {"GET": "recharges:read", "POST": "recharges:write"}
 
     @extend_schema(
         operation_id="recharge_batches_list",
         summary="List recharge batches",
         tags=["recharges"],
-        parameters=[serializers.PageQuerySerializer],
+        parameters=[PageQuerySerializer],
         responses={
             200: serializers.RechargeBatchPageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
+            **problems(InvalidRequestError, InvalidCursorError),
         },
     )
     def get(self, request: Request) -> Response:
@@ -117,14 +116,17 @@ class RechargeBatchListView(APIView):
         examples=[RECHARGE_EXAMPLE],
         responses={
             201: serializers.RechargeReceiptSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-            413: PROBLEM,
-            415: PROBLEM,
-            422: PROBLEM,
-            429: PROBLEM,
-            503: PROBLEM,
+            **problems(
+                *KEY_PROBLEMS,
+                InvalidRequestError,
+                ParseError,
+                InvalidRechargeError,
+                RechargeTooLargeError,
+                RechargeRefusedError,
+                UnsupportedMediaTypeError,
+                RateLimitedError,
+                ServiceUnavailableError,
+            ),
         },
     )
     @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)
@@ -148,21 +150,16 @@ class RechargeBatchListView(APIView):
         )
 
 
-class RechargeBatchView(APIView):
+class RechargeBatchView(ScopedView):
     """One bulk recharge."""
 
-    permission_classes = [IsAuthenticated, scope("recharges:read")]
+    scopes = {"GET": "recharges:read"}
 
     @extend_schema(
         operation_id="recharge_batches_get",
         summary="Read a recharge batch",
         tags=["recharges"],
-        responses={
-            200: serializers.RechargeReceiptSerializer,
-            401: PROBLEM,
-            403: PROBLEM,
-            404: PROBLEM,
-        },
+        responses={200: serializers.RechargeReceiptSerializer, **problems(BatchNotFoundError)},
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
         """The outcome, with every line that failed."""
@@ -170,22 +167,19 @@ class RechargeBatchView(APIView):
         return Response(serializers.RechargeReceiptSerializer(receipt).data)
 
 
-class RechargeLineListView(APIView):
+class RechargeLineListView(ScopedView):
     """The lines of one bulk recharge."""
 
-    permission_classes = [IsAuthenticated, scope("recharges:read")]
+    scopes = {"GET": "recharges:read"}
 
     @extend_schema(
         operation_id="recharge_lines_list",
         summary="List the lines of a recharge batch",
         tags=["recharges"],
-        parameters=[serializers.PageQuerySerializer],
+        parameters=[PageQuerySerializer],
         responses={
             200: serializers.RechargeLinePageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-            404: PROBLEM,
+            **problems(InvalidRequestError, InvalidCursorError, BatchNotFoundError),
         },
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
@@ -196,7 +190,7 @@ class RechargeLineListView(APIView):
 
 
 def _page(request: Request) -> dict[str, Any]:
-    query = serializers.PageQuerySerializer(data=request.query_params)
+    query = PageQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
     return dict(query.validated_data)
 
