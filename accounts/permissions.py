@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -49,6 +50,18 @@ def scope(required: str) -> type[HasScope]:
     return type(
         f"Has{member.name.title().replace('_', '')}", (HasScope,), {"required_scope": member}
     )
+
+
+class ScopedView(APIView):
+    """A view whose methods need a signed-in caller with one scope each, named in ``scopes``."""
+
+    scopes: ClassVar[Mapping[str, str]]
+
+    def get_permissions(self) -> list[Any]:
+        """Reading and writing are different scopes."""
+        method = "GET" if self.request.method in {"HEAD", "OPTIONS"} else self.request.method or ""
+        needed = self.scopes.get(method)
+        return [IsAuthenticated(), scope(needed)()] if needed else [IsAuthenticated()]
 
 
 class IsSignedInWithoutKey(BasePermission):

@@ -151,7 +151,6 @@ def _studio_texts() -> dict[str, Any]:
             "blend": gettext("Blending it into the picture…"),
             "publish": gettext("Saving the result…"),
         },
-        "progress": gettext("{stage} {percent} %"),
         "done": gettext("The swap is ready. Charged: {tokens}. Given back: {refunded}."),
         "failed": gettext("The swap failed and cost nothing: {tokens} given back."),
         "offline": gettext("The connection is lost. Trying again…"),

@@ -160,7 +160,7 @@ def _run(claim: Claim) -> SwapJob.Status | None:
         storage.delete_picture(output.image.key)
         status = None
     except pipeline_errors.StoppedError as stop:
-        log.info("inference.job.attempt_stopped", stage=stop.stage)
+        log.warning("inference.job.late_attempt_stopped", stage=stop.stage)
         status = None
     except _INPUT_ERRORS as error:
         is_failed = transitions.fail(claim=claim, code=error.code, detail=str(error))

@@ -155,7 +155,6 @@ class SwapJob(models.Model):
     class Meta:
         verbose_name = _("swap job")
         verbose_name_plural = _("swap jobs")
-        permissions = [("operate_swapjob", "Can requeue and refund swap jobs")]
         constraints = [
             models.UniqueConstraint(
                 name="swapjob_key_per_owner", fields=["owner", "idempotency_key"]

@@ -28,6 +28,7 @@ from inference.errors import (
 from inference.models import MediaAsset, SwapJob, SwapQuote
 from inference.pipeline import errors as pipeline_errors
 from inference.pipeline import image_io
+from inference.pipeline.types import Image, ImageInfo
 from inference.types import SubmittedJob, SwapOptions
 from tokens import services as tokens_services
 from tokens.types import Operation, UsageLine
@@ -57,28 +58,7 @@ def register_media(*, owner_id: int, file: BinaryIO, name: str) -> MediaAsset:
     data = file.read(settings.UPLOAD_BYTES_MAX + 1)
     if len(data) > settings.UPLOAD_BYTES_MAX:
         raise upload_too_large()
-    limits = image_io.ImageLimits(
-        pixels_max=settings.IMAGE_PIXELS_MAX, side_max_px=settings.IMAGE_SIDE_MAX_PX
-    )
-    try:
-        info = image_io.probe_image(data, limits=limits)
-        image_bgr = image_io.decode_image(data, limits=limits)
-    except pipeline_errors.UnsupportedImageError as error:
-        raise UnsupportedImageError(
-            _("The file is not a JPEG, PNG or still WebP picture."), param="file"
-        ) from error
-    except pipeline_errors.ImageTooLargeError as error:
-        raise ImageTooLargeError(
-            _("A picture may have %(pixels)d pixels and %(side)d pixels a side.")
-            % {"pixels": limits.pixels_max, "side": limits.side_max_px},
-            param="file",
-            pixels_max=limits.pixels_max,
-            side_max_px=limits.side_max_px,
-        ) from error
-    except pipeline_errors.UnreadableImageError as error:
-        raise UnreadableImageError(
-            _("The picture is damaged or cut short."), param="file"
-        ) from error
+    info, image_bgr = _decode(data)
     asset_id = uuid.uuid4()
     key = storage.asset_key(asset_id=asset_id, content_type=info.content_type)
     height_px, width_px = image_bgr.shape[:2]
@@ -227,6 +207,33 @@ def stop_swap_job(*, job_id: uuid.UUID, actor_id: int) -> None:
     transitions.stop(job_id=job_id, detail=f"Stopped by user {actor_id}.")
     handlers.discard_results(job_id=job_id, keep_key=None)
     log.info("inference.job.stopped_by_operator", job_id=str(job_id), actor_id=actor_id)
+
+
+def _decode(data: bytes) -> tuple[ImageInfo, Image]:
+    """Check and decode an upload; the pipeline's refusals become the API's."""
+    limits = image_io.ImageLimits(
+        pixels_max=settings.IMAGE_PIXELS_MAX, side_max_px=settings.IMAGE_SIDE_MAX_PX
+    )
+    try:
+        info = image_io.probe_image(data, limits=limits)
+        image_bgr = image_io.decode_image(data, limits=limits)
+    except pipeline_errors.UnsupportedImageError as error:
+        raise UnsupportedImageError(
+            _("The file is not a JPEG, PNG or still WebP picture."), param="file"
+        ) from error
+    except pipeline_errors.ImageTooLargeError as error:
+        raise ImageTooLargeError(
+            _("A picture may have %(pixels)d pixels and %(side)d pixels a side.")
+            % {"pixels": limits.pixels_max, "side": limits.side_max_px},
+            param="file",
+            pixels_max=limits.pixels_max,
+            side_max_px=limits.side_max_px,
+        ) from error
+    except pipeline_errors.UnreadableImageError as error:
+        raise UnreadableImageError(
+            _("The picture is damaged or cut short."), param="file"
+        ) from error
+    return info, image_bgr
 
 
 def _replay(job: SwapJob, *, fingerprint: str) -> SubmittedJob:

@@ -242,7 +242,14 @@ def _lock_owned(claim: Claim) -> SwapJob | None:
     job = _locked().get(pk=claim.job_id)
     if job.status == Status.RUNNING and job.attempt == claim.attempt:
         return job
-    _log_after_commit("inference.job.late_result_discarded", job, stale_attempt=claim.attempt)
+    # Harmless once; often, it says that leases are too short for the work.
+    log.warning(
+        "inference.job.late_attempt_ignored",
+        job_id=str(job.pk),
+        attempt=claim.attempt,
+        current_attempt=job.attempt,
+        status=job.status,
+    )
     return None
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from django.test import Client, RequestFactory
 from django.urls import path
+from django.utils.html import escape
 from django_ratelimit.exceptions import Ratelimited
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
@@ -58,9 +59,11 @@ def test_every_error_says_what_to_do_next():
 def test_the_list_page_shows_every_code_with_status_and_texts(client):
     page = client.get("/errors/").content.decode()
     for error in errors.catalogue():
-        row = re.search(rf'<tr id="{error.code}">(.*?)</tr>', page, re.DOTALL)
+        row = re.search(rf'<tr role="row" id="{error.code}">(.*?)</tr>', page, re.DOTALL)
         assert row is not None, error.code
-        assert f"<td>{error.http_status}</td>" in row[1]
+        assert f'class="numeric">{error.http_status}</td>' in row[1]
+        assert escape(str(error.title)) in row[1]
+        assert escape(str(error.next_step)) in row[1]
         assert f'href="/errors/{error.code}"' in row[1]
 
 

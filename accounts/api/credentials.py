@@ -56,6 +56,7 @@ class TokenView(APIView):
 
     @extend_schema(
         operation_id="auth_token",
+        summary="Sign in",
         tags=["accounts"],
         request=SignInSerializer,
         responses={200: TokenPairSerializer}
@@ -89,6 +90,7 @@ class TokenRefreshView(APIView):
 
     @extend_schema(
         operation_id="auth_token_refresh",
+        summary="Renew an access token",
         tags=["accounts"],
         request=RefreshSerializer,
         responses={200: AccessTokenSerializer}
@@ -123,6 +125,7 @@ class ApiKeyListView(APIView):
 
     @extend_schema(
         operation_id="api_keys_list",
+        summary="List your API keys",
         tags=["accounts"],
         responses={200: ApiKeyListSerializer} | problems(KeyCannotManageKeysError),
     )
@@ -133,6 +136,7 @@ class ApiKeyListView(APIView):
 
     @extend_schema(
         operation_id="api_keys_create",
+        summary="Issue an API key",
         tags=["accounts"],
         request=ApiKeyCreateSerializer,
         responses={201: IssuedKeySerializer}
@@ -158,6 +162,7 @@ class ApiKeyView(APIView):
 
     @extend_schema(
         operation_id="api_keys_revoke",
+        summary="Revoke an API key",
         tags=["accounts"],
         responses={204: None} | problems(ApiKeyNotFoundError, KeyCannotManageKeysError),
     )

@@ -33,7 +33,12 @@ class MeView(APIView):
 
     permission_classes = [IsAuthenticated]
 
-    @extend_schema(operation_id="me", tags=["accounts"], responses={200: MeSerializer} | problems())
+    @extend_schema(
+        operation_id="me",
+        summary="Show who you are",
+        tags=["accounts"],
+        responses={200: MeSerializer} | problems(),
+    )
     def get(self, request: Request) -> Response:
         """Show who you are and what your credentials allow."""
         user = request.user
@@ -52,6 +57,7 @@ class UserListView(APIView):
 
     @extend_schema(
         operation_id="users_create",
+        summary="Create a user",
         tags=["accounts"],
         request=UserCreateSerializer,
         responses={201: UserSerializer}
@@ -97,6 +103,7 @@ class UserView(APIView):
 
     @extend_schema(
         operation_id="users_retrieve",
+        summary="Show a user",
         tags=["accounts"],
         responses={200: UserSerializer}
         | problems(UserNotFoundError, RoleRequiredError, ScopeMissingError),

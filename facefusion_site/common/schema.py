@@ -1,16 +1,29 @@
-"""Problem answers for the OpenAPI document."""
+"""What the OpenAPI document of every app says in the same words."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
+from facefusion_site.common import idempotency
 from facefusion_site.common.drf import PROBLEM_TYPE, ProblemSerializer
 from facefusion_site.common.errors import (
     DomainError,
     NotAuthenticatedError,
     PermissionDeniedError,
+)
+
+KEY_PARAMETER: Final = OpenApiParameter(
+    name=idempotency.KEY_HEADER,
+    location=OpenApiParameter.HEADER,
+    required=True,
+    description="Up to 255 printable ASCII characters; repeat it when you retry.",
+)
+KEY_PROBLEMS: Final = (
+    idempotency.IdempotencyKeyMissingError,
+    idempotency.IdempotencyKeyInvalidError,
+    idempotency.IdempotencyKeyReusedError,
 )
 
 

@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--port", type=int, help=f"of the web server; {PREFERRED_PORT} or a free one when left out"
     )
     options = parser.parse_args(arguments)
-    # An ended terminal or a stopped container tidies up like Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # An ended terminal or a stopped container tidies up like Ctrl-C does; a shell that starts this
+    # in the background has even that one switched off.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     try:
         with project_servers().session() as addresses:

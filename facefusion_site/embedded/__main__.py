@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facefusion_site.embedded.errors import EmbeddedError
-from facefusion_site.embedded.servers import Servers
+from facefusion_site.embedded.servers import PROJECT_HOME, Servers
 
 _SIGNAL_EXIT_BASE = 128
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--home",
         type=Path,
-        default=Path(__file__).resolve().parents[2] / ".data" / "embedded",
+        default=PROJECT_HOME,
         help="folder of the servers (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"error: {error}")
     except OSError as error:
         hint = " Free some space, then try again." if error.errno == errno.ENOSPC else ""
-        _say(f"error: {error.filename}: {error.strerror}.{hint}")
+        place = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {place}{error.strerror}.{hint}")
     return 1
 
 

@@ -15,6 +15,8 @@ from facefusion_site.embedded.postgres import Postgres
 from facefusion_site.embedded.state import Addresses, State
 from facefusion_site.embedded.valkey import Valkey
 
+# Of this clone; settings for development look here for the recorded addresses.
+PROJECT_HOME = Path(__file__).resolve().parents[2] / ".data" / "embedded"
 _PORT_TRIES = 5
 # Where the files go when root works in a folder that no other user may enter, such as /root.
 _OUTSIDE = Path("/var/lib/facefusion-site")
@@ -203,4 +205,4 @@ class Servers:
 
 def project_servers() -> Servers:
     """Return the servers of this clone, under ``.data/embedded``."""
-    return Servers(home=Path(__file__).resolve().parents[2] / ".data" / "embedded")
+    return Servers(home=PROJECT_HOME)

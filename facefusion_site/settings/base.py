@@ -6,7 +6,9 @@ from pathlib import Path
 import django_stubs_ext
 import environ
 from celery.schedules import crontab
+from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.settings.logging import configure_structlog
@@ -42,6 +44,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "facefusion_site.middleware.RequestIdMiddleware",
+    "facefusion_site.middleware.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -279,13 +282,32 @@ STEP_UP_EXEMPTS_API_KEYS = env.bool("STEP_UP_EXEMPTS_API_KEYS", default=True)
 RATELIMIT_ENABLE = env.bool("RATELIMIT_ENABLE", default=True)
 RATELIMIT_USE_CACHE = "default"
 
+
 # --- Back office ----------------------------------------------------------------------------------
+def _console_link(
+    title: Promise, *, icon: str, model: str | None = None, view: str = ""
+) -> dict[str, object]:
+    """Describe one line of the console's sidebar: the list of a model, or another view."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(view or f"admin:{model}_changelist"),
+    }
+
+
 UNFOLD = {
     "SITE_TITLE": _("Face swap console"),
     "SITE_HEADER": _("Face swap"),
     "SITE_SUBHEADER": _("Operations console"),
     "SITE_SYMBOL": "face_retouching_natural",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda _request: static("src/img/mark.svg"),
+        }
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
@@ -307,16 +329,33 @@ UNFOLD = {
     },
     "SIDEBAR": {
         "show_search": True,
-        "show_all_applications": True,
+        "show_all_applications": False,
         "navigation": [
             {
-                "title": _("Operations"),
+                "title": _("Work"),
                 "items": [
-                    {
-                        "title": _("Overview"),
-                        "icon": "dashboard",
-                        "link": reverse_lazy("admin:index"),
-                    },
+                    _console_link(_("Overview"), icon="dashboard", view="admin:index"),
+                    _console_link(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
+                    _console_link(_("Uploads"), icon="image", model="inference_mediaasset"),
+                    _console_link(_("Quotes"), icon="request_quote", model="inference_swapquote"),
+                ],
+            },
+            {
+                "title": _("Tokens"),
+                "items": [
+                    _console_link(
+                        _("Recharge batches"), icon="playlist_add", model="tokens_rechargebatch"
+                    ),
+                    _console_link(_("Wallets"), icon="wallet", model="tokens_wallet"),
+                    _console_link(_("Transfers"), icon="receipt_long", model="tokens_transfer"),
+                    _console_link(_("Holds"), icon="lock_clock", model="tokens_hold"),
+                ],
+            },
+            {
+                "title": _("People"),
+                "items": [
+                    _console_link(_("Users"), icon="group", model="accounts_user"),
+                    _console_link(_("API keys"), icon="key", model="accounts_apikey"),
                 ],
             },
         ],

@@ -4,6 +4,7 @@ Lines of structlog and of the standard library pass the same processors, so ever
 request id, task id, job id and user id that were bound while it was written.
 """
 
+import sys
 from typing import Any
 
 import structlog
@@ -43,7 +44,7 @@ def logging_config(*, level: str, json_lines: bool) -> dict[str, Any]:
     renderer: list[Processor] = (
         [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
         if json_lines
-        else [structlog.dev.ConsoleRenderer()]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     return {
         "version": 1,
@@ -63,7 +64,9 @@ def logging_config(*, level: str, json_lines: bool) -> dict[str, Any]:
         "loggers": {
             # Django attaches its own handlers; ours at the root is enough.
             "django": {"handlers": [], "level": level, "propagate": True},
-            # django-structlog writes one line per request already.
+            # django-structlog writes these lines already, one per request and task, with the ids.
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
         },
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from facefusion_site.common import drf, idempotency
+from facefusion_site.common import idempotency
 
-PROBLEM = drf.ProblemSerializer
 PICTURE: Final = {
     (200, content_type): OpenApiTypes.BINARY
     for content_type in ("image/jpeg", "image/png", "image/webp")
@@ -22,11 +21,6 @@ _TARGET: Final = "5c2ad7f4-9a0e-4d0c-b7b8-1f1f2e3d4c5b"
 _QUOTE: Final = "a3a1f0c2-7f5e-4a53-8d0e-9b6f6f2f7c11"
 
 
-def errors(*statuses: int) -> dict[int, Any]:
-    """The error answers of an operation that needs a signed-in caller with a scope."""
-    return dict.fromkeys((401, 403, *statuses), PROBLEM)
-
-
 def header(name: str, description: str, *, status: int) -> OpenApiParameter:
     """A header of the answer with this status."""
     return OpenApiParameter(
@@ -37,12 +31,6 @@ def header(name: str, description: str, *, status: int) -> OpenApiParameter:
     )
 
 
-KEY_PARAMETER: Final = OpenApiParameter(
-    name=idempotency.KEY_HEADER,
-    location=OpenApiParameter.HEADER,
-    required=True,
-    description="Up to 255 printable ASCII characters; repeat it when you retry.",
-)
 REPLAYED_HEADER: Final = header(
     idempotency.REPLAYED_HEADER, "“true” when an earlier request made the job.", status=202
 )

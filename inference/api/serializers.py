@@ -10,19 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from facefusion_site.common.serializers import PageQuerySerializer, StrictUUIDField
 from inference.errors import failure_text
 from inference.models import MediaAsset, SwapJob, SwapQuote
 from inference.selectors import JobDetail, QuoteDetail
 from inference.types import SwapOptions, TargetFaces
-
-
-class StrictUUIDField(serializers.UUIDField):
-    """Text only: DRF would take the number 5 for a UUID."""
-
-    def to_internal_value(self, data: Any) -> uuid.UUID:
-        if not isinstance(data, str):
-            self.fail("invalid", value=data)
-        return super().to_internal_value(data)
 
 
 class LowerCaseChoiceField(serializers.ChoiceField):
@@ -254,15 +246,6 @@ class JobPageSerializer(serializers.Serializer[Any]):
 
     items = JobSerializer(many=True)
     next_cursor = serializers.CharField(allow_null=True)
-
-
-class PageQuerySerializer(serializers.Serializer[Any]):
-    """Query parameters of a list."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
-    cursor = serializers.CharField(
-        required=False, default=None, help_text=_("“next_cursor” of the page before.")
-    )
 
 
 class JobQuerySerializer(PageQuerySerializer):

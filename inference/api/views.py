@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import FileResponse
@@ -12,51 +11,45 @@ from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import MultiPartParser
-from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from accounts.permissions import scope
+from accounts.permissions import ScopedView
 from facefusion_site.common import drf, idempotency
+from facefusion_site.common.errors import (
+    InvalidRequestError,
+    ParseError,
+    RateLimitedError,
+    UnsupportedMediaTypeError,
+)
 from facefusion_site.common.limits import limit
+from facefusion_site.common.schema import KEY_PARAMETER, KEY_PROBLEMS, problems
+from facefusion_site.common.serializers import PageQuerySerializer
 from inference import downloads, selectors, services, storage
 from inference.api import schema, serializers
-from inference.errors import JobFailedError, JobNotFinishedError, failure_text
+from inference.api.negotiation import AnyAcceptNegotiation
+from inference.errors import (
+    AssetNotFoundError,
+    ImageTooLargeError,
+    JobFailedError,
+    JobNotFinishedError,
+    JobNotFoundError,
+    QuoteExpiredError,
+    QuoteNotFoundError,
+    QuoteRedeemedError,
+    UnreadableImageError,
+    UnsupportedImageError,
+    UploadTooLargeError,
+    failure_text,
+)
 from inference.models import SwapJob
+from tokens.errors import InsufficientTokensError, InvalidCursorError
 
 # What a multipart body adds around the file: boundaries and part headers.
 _MULTIPART_OVERHEAD_BYTES: Final = 64 * 1024
 _POLL_S: Final = 1
-
-
-class ScopedView(APIView):
-    """A view whose methods need a signed-in caller with one scope each."""
-
-    scopes: ClassVar[dict[str, str]]
-
-    def get_permissions(self) -> list[Any]:
-        """Reading and writing are different scopes."""
-        method = "GET" if self.request.method in {"HEAD", "OPTIONS"} else self.request.method or ""
-        needed = self.scopes.get(method)
-        return [IsAuthenticated(), scope(needed)()] if needed else [IsAuthenticated()]
-
-
-class AnyAcceptNegotiation(DefaultContentNegotiation):
-    """For answers that are pictures: what the client accepts only shapes the errors, as JSON."""
-
-    def select_renderer(
-        self,
-        request: Request,
-        renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,
-    ) -> tuple[BaseRenderer, str]:
-        """The first renderer, whatever the Accept header says."""
-        first = next(iter(renderers))
-        return first, first.media_type
+LIST_ERRORS: Final = (InvalidRequestError, InvalidCursorError)
 
 
 class AssetListView(ScopedView):
@@ -69,12 +62,12 @@ class AssetListView(ScopedView):
         operation_id="assets_list",
         summary="List your uploads",
         tags=["assets"],
-        parameters=[serializers.PageQuerySerializer],
-        responses={200: serializers.AssetPageSerializer, **schema.errors(400)},
+        parameters=[PageQuerySerializer],
+        responses={200: serializers.AssetPageSerializer, **problems(*LIST_ERRORS)},
     )
     def get(self, request: Request) -> Response:
         """Newest first."""
-        query = _valid(serializers.PageQuerySerializer(data=request.query_params))
+        query = _valid(PageQuerySerializer(data=request.query_params))
         items, next_cursor = selectors.assets(owner_id=drf.user_id(request), **query)
         page = {"items": items, "next_cursor": next_cursor}
         return Response(serializers.AssetPageSerializer(page, context={"request": request}).data)
@@ -84,7 +77,18 @@ class AssetListView(ScopedView):
         summary="Upload a picture",
         tags=["assets"],
         request={"multipart/form-data": serializers.UploadSerializer},
-        responses={201: serializers.AssetSerializer, **schema.errors(400, 413, 415, 422, 429)},
+        responses={
+            201: serializers.AssetSerializer,
+            **problems(
+                InvalidRequestError,
+                UploadTooLargeError,
+                UnsupportedImageError,
+                UnreadableImageError,
+                ImageTooLargeError,
+                UnsupportedMediaTypeError,
+                RateLimitedError,
+            ),
+        },
     )
     @limit(group="uploads", rate="UPLOADS_RATE", key="user")
     def post(self, request: Request) -> Response:
@@ -116,7 +120,7 @@ class AssetView(ScopedView):
         operation_id="assets_get",
         summary="Read an upload",
         tags=["assets"],
-        responses={200: serializers.AssetSerializer, **schema.errors(404)},
+        responses={200: serializers.AssetSerializer, **problems(AssetNotFoundError)},
     )
     def get(self, request: Request, asset_id: uuid.UUID) -> Response:
         """What was found in the file."""
@@ -134,7 +138,7 @@ class AssetContentView(ScopedView):
         operation_id="assets_content",
         summary="Download an upload",
         tags=["assets"],
-        responses={**schema.PICTURE, **schema.errors(404)},
+        responses={**schema.PICTURE, **problems(AssetNotFoundError)},
     )
     def get(self, request: Request, asset_id: uuid.UUID) -> FileResponse:
         """The file as it was uploaded."""
@@ -157,7 +161,7 @@ class AssetThumbnailView(ScopedView):
         operation_id="assets_thumbnail",
         summary="See an upload in small",
         tags=["assets"],
-        responses={**schema.THUMBNAIL, **schema.errors(404)},
+        responses={**schema.THUMBNAIL, **problems(AssetNotFoundError)},
     )
     def get(self, request: Request, asset_id: uuid.UUID) -> FileResponse:
         """A JPEG of at most 320 pixels a side."""
@@ -175,10 +179,19 @@ class QuoteListView(ScopedView):
         summary="Price a swap",
         tags=["jobs"],
         request=serializers.QuoteCreateSerializer,
-        responses={201: serializers.QuoteSerializer, **schema.errors(400, 404, 415, 429)},
+        responses={
+            201: serializers.QuoteSerializer,
+            **problems(
+                InvalidRequestError,
+                ParseError,
+                AssetNotFoundError,
+                UnsupportedMediaTypeError,
+                RateLimitedError,
+            ),
+        },
         examples=[schema.QUOTE_REQUEST, schema.QUOTE_ANSWER],
     )
-    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    @limit(group="quotes", rate="JOBS_RATE", key="user")
     def post(self, request: Request) -> Response:
         """Free. The price is promised until the quote expires, and pays for one job."""
         body = serializers.QuoteCreateSerializer(data=request.data)
@@ -207,7 +220,7 @@ class QuoteView(ScopedView):
         operation_id="quotes_get",
         summary="Read a quote",
         tags=["jobs"],
-        responses={200: serializers.QuoteSerializer, **schema.errors(404)},
+        responses={200: serializers.QuoteSerializer, **problems(QuoteNotFoundError)},
         examples=[schema.QUOTE_ANSWER],
     )
     def get(self, request: Request, quote_id: uuid.UUID) -> Response:
@@ -226,7 +239,7 @@ class JobListView(ScopedView):
         summary="List your jobs",
         tags=["jobs"],
         parameters=[serializers.JobQuerySerializer],
-        responses={200: serializers.JobPageSerializer, **schema.errors(400)},
+        responses={200: serializers.JobPageSerializer, **problems(*LIST_ERRORS)},
     )
     def get(self, request: Request) -> Response:
         """Newest first, each with its receipt."""
@@ -244,11 +257,21 @@ class JobListView(ScopedView):
         operation_id="jobs_create",
         summary="Submit a swap",
         tags=["jobs"],
-        parameters=[schema.KEY_PARAMETER, schema.LOCATION_HEADER, schema.REPLAYED_HEADER],
+        parameters=[KEY_PARAMETER, schema.LOCATION_HEADER, schema.REPLAYED_HEADER],
         request=serializers.JobCreateSerializer,
         responses={
             202: serializers.JobSerializer,
-            **schema.errors(400, 402, 404, 409, 415, 422, 429),
+            **problems(
+                *KEY_PROBLEMS,
+                InvalidRequestError,
+                ParseError,
+                InsufficientTokensError,
+                QuoteNotFoundError,
+                QuoteExpiredError,
+                QuoteRedeemedError,
+                UnsupportedMediaTypeError,
+                RateLimitedError,
+            ),
         },
         examples=[schema.JOB_REQUEST, schema.JOB_ANSWER],
     )
@@ -285,7 +308,7 @@ class JobView(ScopedView):
         responses={
             200: serializers.JobSerializer,
             304: schema.NOT_MODIFIED,
-            **schema.errors(404),
+            **problems(JobNotFoundError),
         },
     )
     def get(self, request: Request, job_id: uuid.UUID) -> Response:
@@ -311,7 +334,10 @@ class JobResultView(ScopedView):
         operation_id="jobs_result",
         summary="Download a result",
         tags=["jobs"],
-        responses={**schema.PICTURE, **schema.errors(404, 409, 410)},
+        responses={
+            **schema.PICTURE,
+            **problems(JobNotFoundError, JobNotFinishedError, JobFailedError),
+        },
     )
     def get(self, request: Request, job_id: uuid.UUID) -> FileResponse:
         """The new picture, for its owner only."""
@@ -334,7 +360,10 @@ class JobThumbnailView(ScopedView):
         operation_id="jobs_thumbnail",
         summary="See a result in small",
         tags=["jobs"],
-        responses={**schema.THUMBNAIL, **schema.errors(404, 409, 410)},
+        responses={
+            **schema.THUMBNAIL,
+            **problems(JobNotFoundError, JobNotFinishedError, JobFailedError),
+        },
     )
     def get(self, request: Request, job_id: uuid.UUID) -> FileResponse:
         """A JPEG of at most 320 pixels a side."""

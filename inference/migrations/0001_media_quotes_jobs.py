@@ -87,7 +87,6 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'swap job',
                 'verbose_name_plural': 'swap jobs',
-                'permissions': [('operate_swapjob', 'Can requeue and refund swap jobs')],
             },
         ),
         migrations.AddIndex(

@@ -8,10 +8,11 @@ from typing import Final
 import cv2
 import numpy as np
 
+from inference.pipeline.filters import resize, to_levels
 from inference.pipeline.topology import five_points
 from inference.pipeline.types import Doubles, Floats, Image
 
-#: Five points as fractions of the crop's side: image-left eye, image-right eye, nose, mouth corners.
+#: Points as fractions of the crop's side: image-left and -right eye, nose, mouth corners.
 TEMPLATES: Final[dict[str, tuple[tuple[float, float], ...]]] = {
     "arcface_112_v2": (
         (0.34191607, 0.46157411),
@@ -29,8 +30,8 @@ TEMPLATES: Final[dict[str, tuple[tuple[float, float], ...]]] = {
         (0.61507734, 0.72034453),
     ),
 }
-# Bilinear sampling skips source pixels when it shrinks by more than about this factor.
-_BILINEAR_SHRINK_MIN: Final = 0.9
+# Point-wise sampling skips pixels when it shrinks by more than about this factor.
+_UNFILTERED_SCALE_MIN: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def align_face(image_bgr: Image, *, mesh: Floats, template: str, size_px: int) -
     matrix = crop_matrix(mesh, template=template, size_px=size_px)
     crop = warp(image_bgr, matrix=matrix, size_px=(size_px, size_px))
     return AlignedFace(
-        crop_bgr=np.clip(np.rint(crop), 0, 255).astype(np.uint8),
+        crop_bgr=to_levels(crop),
         mesh=transform_mesh(mesh, matrix),
         matrix=matrix,
     )
@@ -123,13 +124,11 @@ def warp(
     Returns:
         float32 of the asked size, same value range as the input.
     """
-    scale = scale_of(matrix)
-    if scale < _BILINEAR_SHRINK_MIN:
+    if scale_of(matrix) < _UNFILTERED_SCALE_MIN:
         image, matrix = _shrink_part(image, matrix, size_px)
-    # Bicubic keeps the sharpness of enlarged pictures; its overshoot is clipped on rounding.
-    flags = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
     floats = np.asarray(image, dtype=np.float32)
-    warped = cv2.warpAffine(floats, matrix, size_px, flags=flags, borderMode=border)
+    # Bicubic, because bilinear would soften the picture; the overshoot is clipped on rounding.
+    warped = cv2.warpAffine(floats, matrix, size_px, flags=cv2.INTER_CUBIC, borderMode=border)
     return np.asarray(warped, dtype=np.float32)
 
 
@@ -147,11 +146,9 @@ def _shrink_part(
     high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limits).astype(int)
     part = np.asarray(image[low[1] : high[1], low[0] : high[0]], dtype=np.float32)
     small_size = np.maximum(np.rint((high - low) * scale_of(matrix)), 1).astype(int)
-    small = cv2.resize(part, (int(small_size[0]), int(small_size[1])), interpolation=cv2.INTER_AREA)
+    small = resize(part, size_px=(int(small_size[0]), int(small_size[1])))
     # Pixel centres: small = (part + 0.5) * factor - 0.5, so part = (small + 0.5) / factor - 0.5.
     step = (high - low) / small_size
     shift = low + 0.5 * step - 0.5
     linear = matrix[:, :2] * step
-    return np.asarray(small, dtype=np.float32), np.column_stack(
-        [linear, matrix[:, :2] @ shift + matrix[:, 2]]
-    )
+    return small, np.column_stack([linear, matrix[:, :2] @ shift + matrix[:, 2]])

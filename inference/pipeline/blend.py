@@ -7,17 +7,22 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.pipeline.aligner import invert, warp
+from inference.pipeline.filters import blur, to_levels
 from inference.pipeline.swapper import SwappedCrop
 from inference.pipeline.types import Doubles, Floats, Image
 
-# Detail bands, as Gaussian sigmas in px of the picture: finer than the first, first to second.
-_BAND_SIGMAS: Final = (0.8, 1.6)
-_BAND_GAIN_MIN: Final = 0.6
-_BAND_GAIN_MAX: Final = 1.7
-# Grain above this many times its typical strength is a feature of the target, not grain.
-_GRAIN_CLIP: Final = 2.5
+# Gaussian sigmas, in px of the picture, that divide detail into bands; the last is only measured.
+_BAND_SIGMAS: Final = (0.8, 1.6, 3.2)
+_GAIN_LIMITS: Final = (1.0, 1.6)
+# Percentiles of a band's strength that stand for edges and for plain skin.
+_EDGES: Final = 90.0
+_SKIN: Final = 35.0
+# Strongest grain that is added, as the skin percentile, in grey levels.
+_GRAIN_MAX: Final = 1.2
+_MASK_HALF: Final = 0.5
 _MASK_NONE: Final = 1 / 512
 
 
@@ -60,40 +65,56 @@ def paste_back(image_bgr: Image, *, swapped: SwappedCrop, matrix: Doubles) -> Im
     target = part.astype(np.float32)
     crop = match_detail(crop, target_bgr=target, mask=mask.astype(np.float32))
     mixed = target + (crop - target) * mask[:, :, np.newaxis]
-    part[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    part[:] = to_levels(mixed)
     return result
 
 
 def match_detail(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Floats:
     """Give the crop the target's sharpness and grain, in luma.
 
-    Two fine bands are scaled to the target's typical strength (a median, so that spectacles or
-    wrinkles do not count); what the gain limit leaves missing is filled with the target's own
-    grain, without its features.
+    Sharpness is how strong the edges of a fine band are beside those of the next coarser one; the
+    two finest bands are scaled to the target's ratios, whatever the faces show. Where the crop's
+    skin is still smoother than the target's, noise of the same band fills up; the target's own
+    pixels would bring its wrinkles along.
 
     Args:
         crop_bgr: (H, W, 3) float32 BGR 0..255.
         target_bgr: the same of the target.
         mask: (H, W) float32 0..1, where the crop is painted.
     """
-    inside = mask > 0.5
+    inside = mask > _MASK_HALF
     if not inside.any():
         return crop_bgr
-    own, target = _luma(crop_bgr), _luma(target_bgr)
-    change = np.zeros_like(own)
+    own, target = _bands(_luma(crop_bgr)), _bands(_luma(target_bgr))
+    # Seeded: the same job gives the same picture.
+    noise = _bands(np.random.default_rng(0).standard_normal(mask.shape).astype(np.float32))
+    own_edges, target_edges = (
+        [_level(band, inside, _EDGES) for band in bands] for bands in (own, target)
+    )
+    change, gain = np.zeros_like(mask), 1.0
+    for index in (1, 0):
+        sharper = own_edges[index + 1] / own_edges[index]
+        gain *= sharper * target_edges[index] / target_edges[index + 1]
+        gain = float(np.clip(gain, *_GAIN_LIMITS))
+        smooth = gain * _level(own[index], inside, _SKIN)
+        missing = max(0.0, _level(target[index], inside, _SKIN) ** 2 - smooth**2) ** 0.5
+        grain = min(missing, _GRAIN_MAX) / _level(noise[index], inside, _SKIN)
+        change += (gain - 1) * own[index] + grain * noise[index]
+    return np.asarray(crop_bgr + change[:, :, np.newaxis], dtype=np.float32)
+
+
+def _bands(image: Floats) -> list[Floats]:
+    """Detail of an (H, W) float32 picture by scale, finest first."""
+    bands = []
     for sigma in _BAND_SIGMAS:
-        own_low = cv2.GaussianBlur(own, (0, 0), sigma)
-        target_low = cv2.GaussianBlur(target, (0, 0), sigma)
-        own_band, target_band = own - own_low, target - target_low
-        own_level = float(np.median(np.abs(own_band[inside]))) + 1e-3
-        target_level = float(np.median(np.abs(target_band[inside]))) + 1e-3
-        gain = float(np.clip(target_level / own_level, _BAND_GAIN_MIN, _BAND_GAIN_MAX))
-        change += (gain - 1) * own_band
-        missing = max(0.0, target_level**2 - (gain * own_level) ** 2) ** 0.5 / target_level
-        limit = _GRAIN_CLIP * target_level
-        change += missing * np.clip(target_band, -limit, limit)
-        own, target = own_low, target_low
-    return crop_bgr + change[:, :, np.newaxis]
+        low = blur(image, sigma=sigma)
+        bands.append(image - low)
+        image = low
+    return bands
+
+
+def _level(band: Floats, inside: NDArray[np.bool_], percentile: float) -> float:
+    return float(np.percentile(np.abs(band[inside]), percentile)) + 1e-3
 
 
 def _luma(image_bgr: Floats) -> Floats:

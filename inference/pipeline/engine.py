@@ -82,7 +82,7 @@ class Engine:
         return self._model(_RECOGNISER)
 
     def swapper(self, *, crop_side_px: float) -> LoadedModel:
-        """The smallest swapper that does not blur a face whose crop has this side in its picture."""
+        """The smallest swapper that does not blur a face with a crop of this side."""
         swappers = sorted(
             (self._model(key) for key in _SWAPPERS), key=lambda model: model.spec.crop_size_px
         )

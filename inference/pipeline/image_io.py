@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 from PIL import Image as PilImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
 
 from inference.pipeline.errors import (
     ImageTooLargeError,
@@ -33,6 +33,8 @@ _FORMATS: Final[dict[str, tuple[ImageFormat, str]]] = {
 }
 _OPENERS: Final = ("JPEG", "PNG", "WEBP")
 _ASPECT_MAX: Final = 20.0
+# Modes that a colour profile is applied to, and what they become.
+_PROFILED_MODES: Final = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 _MATTE_RGB: Final = (255, 255, 255)
 # What Pillow's decoders raise on damaged data, beside OSError.
 _DECODE_ERRORS: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
@@ -61,7 +63,8 @@ def probe_image(data: bytes, *, limits: ImageLimits) -> ImageInfo:
 def decode_image(data: bytes, *, limits: ImageLimits) -> Image:
     """Decode a picture to (H, W, 3) uint8 BGR, upright by its EXIF orientation.
 
-    Grey, palette, CMYK and 16-bit pictures are converted; transparency is laid over white.
+    Grey, palette, CMYK and 16-bit pictures are converted; transparency is laid over white; colours
+    of an embedded profile are brought to sRGB, because results carry no profile.
 
     Raises:
         UnsupportedImageError: not a still JPEG, PNG or WebP.
@@ -73,7 +76,7 @@ def decode_image(data: bytes, *, limits: ImageLimits) -> Image:
         try:
             picture.load()
             upright = ImageOps.exif_transpose(picture)
-            rgb = np.asarray(_to_rgb(upright), dtype=np.uint8)
+            rgb = np.asarray(_to_rgb(_to_srgb(upright)), dtype=np.uint8)
         except (*_DECODE_ERRORS, PilImage.DecompressionBombError) as error:
             raise UnreadableImageError(f"the image data is damaged: {error}") from error
     return np.ascontiguousarray(rgb[:, :, ::-1])
@@ -148,8 +151,25 @@ def _check_header(picture: PilImage.Image, limits: ImageLimits) -> ImageInfo:
     return ImageInfo(format=name, width=width, height=height, content_type=content_type)
 
 
+def _to_srgb(picture: PilImage.Image) -> PilImage.Image:
+    """Apply an embedded colour profile; one that is damaged or does not fit is ignored."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in _PROFILED_MODES:
+        return picture
+    try:
+        converted = ImageCms.profileToProfile(
+            picture,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode=_PROFILED_MODES[picture.mode],
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+    return converted or picture
+
+
 def _to_rgb(picture: PilImage.Image) -> PilImage.Image:
-    if picture.mode.startswith(("I", "F")):
+    if picture.mode.startswith("I"):
         # Pillow clips 16-bit grey instead of scaling it, which would give a white picture.
         samples = np.asarray(picture, dtype=np.float64)
         grey = np.clip(np.rint(samples / 257.0), 0, 255).astype(np.uint8)

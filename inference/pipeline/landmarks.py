@@ -14,10 +14,10 @@ from inference.pipeline.sessions import LoadedModel
 from inference.pipeline.topology import OUTER_EYE_CORNERS
 from inference.pipeline.types import Detection, Doubles, Face, Floats, Image
 
-#: Frontal faces score 30 and more, profiles 5 to 10, wrong orientations below 8.
-SCORE_MIN: Final = 10.0
+#: Frontal faces score 30 and more, profiles 5 to 13, wrong orientations below 8.
+SCORE_MIN: Final = 15.0
 # Below this the head may be rolled so far that the detector's points, and the region, are wrong.
-_SCORE_DOUBTFUL: Final = 15.0
+_SCORE_DOUBTFUL: Final = 25.0
 _ROI_SCALE: Final = 1.5
 _QUARTER_TURNS: Final = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
 
@@ -44,10 +44,12 @@ def find_landmarks(model: LoadedModel, *, image_bgr: Image, detection: Detection
     mesh, score = best_of_rois(model, image_bgr=image_bgr, rois=[roi_from_mesh(mesh)])
     if score < _SCORE_DOUBTFUL:
         rois = [Roi(roi.x, roi.y, roi.side, roi.angle + turn) for turn in _QUARTER_TURNS]
-        turned, _ = best_of_rois(model, image_bgr=image_bgr, rois=rois)
-        turned, turned_score = best_of_rois(
-            model, image_bgr=image_bgr, rois=[roi_from_mesh(turned)]
-        )
+        turned, turned_score = best_of_rois(model, image_bgr=image_bgr, rois=rois)
+        # The best of four may still be off by 45 degrees, so one more pass than usual.
+        for _ in range(2):
+            turned, turned_score = best_of_rois(
+                model, image_bgr=image_bgr, rois=[roi_from_mesh(turned)]
+            )
         if turned_score > score:
             mesh, score = turned, turned_score
     return Face(detection=detection, mesh=mesh, mesh_score=score)

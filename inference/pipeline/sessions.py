@@ -14,7 +14,7 @@ from inference.pipeline.errors import ModelMismatchError
 from inference.pipeline.registry import ModelSpec, TensorSpec
 from inference.pipeline.types import Session
 
-CPU_PROVIDER: Final = "CPUExecutionProvider"
+_CUDA_PROVIDERS: Final = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider"})
 _LOG_ERRORS_ONLY: Final = 3
 _NUMPY_TYPES: Final = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
@@ -37,6 +37,9 @@ def open_session(
             accelerator that the runtime does not have or silently left out.
     """
     _check_available(providers)
+    if _CUDA_PROVIDERS.intersection(providers):
+        # CUDA and cuDNN come as pip packages, where the dynamic loader does not look by itself.
+        ort.preload_dlls()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

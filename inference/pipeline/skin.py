@@ -6,8 +6,8 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from inference.pipeline.filters import close_gaps, connected_to, dilate, remove_thin
 from inference.pipeline.topology import SKIN_POINTS
 from inference.pipeline.types import Doubles, Floats, Image
 
@@ -16,6 +16,14 @@ _SPREAD_MIN_LAB: Final = (6.0, 2.5, 3.0)
 # Shade varies more over one face than hue does.
 _LIGHTNESS_WEIGHT: Final = 0.7
 _MAD_TO_SIGMA: Final = 1.4826
+#: Distance from which on a pixel is clearly not skin, and from which on it hardly is.
+COVER_CLEAR: Final = 9.0
+COVER_LIKELY: Final = 3.5
+#: Distance up to which a pixel is surely bare skin in plain light.
+BARE: Final = 2.0
+_STEP_PX: Final = 5
+# Widest gap in the hair over a forehead that is closed, as a share of the picture's side.
+_GAP_SHARE: Final = 0.24
 
 
 def skin_distance(image_bgr: Image, *, points: Floats | Doubles) -> Floats:
@@ -26,11 +34,10 @@ def skin_distance(image_bgr: Image, *, points: Floats | Doubles) -> Floats:
         points: (468, 2 or 3) mesh in px of that picture.
 
     Returns:
-        (H, W) float32, squared Mahalanobis distance in CIE Lab: skin is below 6, hair above 12.
+        (H, W) float32, squared Mahalanobis distance in CIE Lab: bare skin stays below 3.
     """
-    lab = to_lab(image_bgr)
-    radius = max(1, image_bgr.shape[0] // 128)
-    lab = cv2.blur(lab, (2 * radius + 1, 2 * radius + 1))
+    side = 2 * max(1, image_bgr.shape[0] // 128) + 1
+    lab = np.asarray(cv2.blur(to_lab(image_bgr), (side, side)), dtype=np.float32)
     limits = np.asarray([image_bgr.shape[1] - 1, image_bgr.shape[0] - 1])
     place = np.clip(np.rint(points[list(SKIN_POINTS), :2]), 0, limits).astype(int)
     samples = lab[place[:, 1], place[:, 0]]
@@ -47,14 +54,35 @@ def to_lab(image_bgr: Image | Floats) -> Floats:
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2LAB), dtype=np.float32)
 
 
-def disc(diameter: int) -> Image:
-    """Round structuring element of an odd diameter."""
-    odd = max(1, diameter) | 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)), dtype=np.uint8)
+def find_cover(
+    distance: Floats, *, outside: Image, middle: Image, thickness_px: int, reach_px: int
+) -> Image:
+    """Hair, hat and background that lie over a face.
 
+    Cover is foreign in colour, thick, and reaches in from outside of the face: brows, lashes and
+    spectacles are none of these. From clear cover it is followed into what is only a little
+    foreign (thin or bright strands) for a limited way. What lies above cover on the forehead is
+    cover too, whatever its colour.
 
-def connected_to(mask: Image, seeds: Image) -> Image:
-    """The connected parts of a 0/1 mask that touch a 0/1 seed mask; (H, W) uint8 0/1."""
-    _, labels = cv2.connectedComponents(mask, connectivity=8)
-    touched: NDArray[np.int32] = np.unique(labels[(seeds > 0) & (mask > 0)])
-    return np.isin(labels, touched[touched > 0]).astype(np.uint8)
+    Args:
+        distance: (H, W) float32 of ``skin_distance``, of an upright face.
+        outside: (H, W) uint8 0/1, surely not face.
+        middle: (H, W) uint8 0/1, from the brows to the chin: never cover.
+        thickness_px: what is thinner is no cover.
+        reach_px: how far cover may be followed.
+
+    Returns:
+        (H, W) uint8 0/1.
+    """
+    clear = (distance > COVER_CLEAR).astype(np.uint8)
+    cover = connected_to(remove_thin(clear, thickness_px), outside)
+    likely = (distance > COVER_LIKELY).astype(np.uint8)
+    for _ in range(0, reach_px, _STEP_PX // 2):
+        cover = dilate(cover, _STEP_PX) & (likely | cover)
+    cover &= 1 - middle
+    above_brows = np.maximum.accumulate(middle, axis=0) == 0
+    # A bright strand between two dark ones is hair as well.
+    cover |= close_gaps(cover, round(_GAP_SHARE * len(distance))) & above_brows
+    from_below = np.maximum.accumulate((cover * above_brows)[::-1], axis=0)[::-1]
+    has_middle = middle.any(axis=0)
+    return np.asarray(cover | (from_below & above_brows & has_middle), dtype=np.uint8)

@@ -10,10 +10,18 @@ import cv2
 import numpy as np
 
 from inference.pipeline.aligner import AlignedFace
-from inference.pipeline.skin import connected_to, disc, skin_distance
+from inference.pipeline.filters import (
+    blur,
+    dilate,
+    erode,
+    fill_hull,
+    masked_low_pass,
+    to_levels,
+)
+from inference.pipeline.skin import BARE, COVER_LIKELY, find_cover, skin_distance
 from inference.pipeline.swapper_shape import shape_basis
 from inference.pipeline.texture_raster import RASTER_SIZE, texture_raster
-from inference.pipeline.topology import FOREHEAD_TOP, face_topology, vertex_facing
+from inference.pipeline.topology import MIDDLE_OUTLINE, face_topology, vertex_facing
 from inference.pipeline.types import Doubles, Floats, Image
 
 #: Side of the square crop that a texture is made from, and of the finished texture.
@@ -21,10 +29,20 @@ CROP_SIZE_PX: Final = 512
 TEXTURE_SIZE_PX: Final = 1024
 # Facing (cosine to the camera) from which on a texel counts, and where it counts fully.
 _FACING_NONE, _FACING_FULL = 0.30, 0.70
-# Colour distance from which on a texel is taken for hair, hat or background.
-_COVERED_DISTANCE: Final = 9.0
 # The two halves of the face are matched in light at this scale, in texels.
 _LIGHT_SIGMA: Final = 60.0
+# A half that is seen this well is not mirrored; both halves are compared where both are seen so.
+_SEEN_WELL: Final = 0.9
+_SEEN_ENOUGH: Final = 0.3
+# What is replaced gets the mean colour of the bare skin around, at falling reach, in texels.
+_FILL_SIGMAS: Final = (64.0, 32.0, 16.0)
+# Width of the rim of the mesh that may show background, and of the hair of the brows, in texels.
+_RIM: Final = 33
+_BROW_MARGIN: Final = 3
+_COVER_MARGIN: Final = 51
+# The sides of a face in the texture: this far from the middle line and below the eyes.
+_SIDE_FROM: Final = 0.18
+_FRAME_DROP: Final = 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +69,12 @@ def prepare_source(face: AlignedFace, *, swapper_size_px: int) -> SourceFace:
     colour, seen = _unroll_both_sides(face, facing)
     colour, confidence = _clean(colour, seen)
     # A crop of this size shows the texture this much smaller; finer detail would only alias.
-    colour = cv2.GaussianBlur(colour, (0, 0), 0.25 * CROP_SIZE_PX / swapper_size_px)
+    colour = blur(colour, sigma=0.25 * CROP_SIZE_PX / swapper_size_px)
     rgba = np.dstack([colour[:, :, ::-1], confidence * 255])
     size = (TEXTURE_SIZE_PX, TEXTURE_SIZE_PX)
     enlarged = cv2.resize(rgba, size, interpolation=cv2.INTER_CUBIC)
     return SourceFace(
-        texture=np.clip(np.rint(enlarged), 0, 255).astype(np.uint8),
+        texture=to_levels(np.asarray(enlarged, dtype=np.float32)),
         basis=shape_basis(_complete_shape(face.mesh, facing)),
     )
 
@@ -68,7 +86,7 @@ def _smooth_ramp(values: Doubles | Floats, start: float, end: float) -> Doubles:
 
 def _unroll(image: Image, mesh: Floats | Doubles, facing: Doubles) -> tuple[Floats, Floats]:
     """Texture (512, 512, 3) float32 BGR and how well each texel is seen (512, 512) float32."""
-    attributes = np.column_stack([mesh[:, :2], facing])
+    attributes = np.column_stack([mesh[:, :2], facing]).astype(np.float64)
     field = texture_raster().interpolate(attributes)
     colour = cv2.remap(
         image,
@@ -89,90 +107,71 @@ def _unroll_both_sides(face: AlignedFace, facing: Doubles) -> tuple[Floats, Floa
     other, other_seen = _unroll(
         np.ascontiguousarray(face.crop_bgr[:, ::-1]), flipped, facing[mirror]
     )
-    take = np.clip((other_seen - own_seen) * 2, 0, 1) * (own_seen < 0.9)
-    take = cv2.GaussianBlur(take.astype(np.float32), (0, 0), 8)[:, :, np.newaxis]
-    both = (np.minimum(own_seen, other_seen) > 0.3).astype(np.float32)
+    take = np.clip((other_seen - own_seen) * 2, 0, 1) * (own_seen < _SEEN_WELL)
+    take = blur(take.astype(np.float32), sigma=8)[:, :, np.newaxis]
+    both = (np.minimum(own_seen, other_seen) > _SEEN_ENOUGH).astype(np.float32)
     if take.any() and both.any():
-        other = other + masked_low_pass(own, both, _LIGHT_SIGMA)
-        other = other - masked_low_pass(other, both, _LIGHT_SIGMA)
+        own_light, other_light = (
+            masked_low_pass(side, both, sigma=_LIGHT_SIGMA) for side in (own, other)
+        )
+        other = other + own_light - other_light
     return own * (1 - take) + other * take, np.maximum(own_seen, other_seen)
 
 
-def masked_low_pass(image: Floats, mask: Floats, sigma: float) -> Floats:
-    """Gaussian mean of the masked pixels around each pixel (normalised convolution).
-
-    (H, W, C) float32 and (H, W) float32 -> (H, W, C) float32. Runs at an eighth of the size.
-    """
-    height, width = mask.shape
-    small_size = (max(1, width // 8), max(1, height // 8))
-    small_sigma = sigma * small_size[0] / width
-    weighted = cv2.resize(image * mask[:, :, np.newaxis], small_size, interpolation=cv2.INTER_AREA)
-    weight = cv2.resize(mask, small_size, interpolation=cv2.INTER_AREA)
-    weighted = cv2.GaussianBlur(weighted, (0, 0), small_sigma)
-    weight = cv2.GaussianBlur(weight, (0, 0), small_sigma)
-    mean = weighted / (weight[:, :, np.newaxis] + 1e-4)
-    return np.asarray(
-        cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Zones:
-    """Soft masks (512, 512) float32 in texture space."""
-
-    forehead: Floats
-    sides: Floats
+@functools.cache
+def _middle() -> Image:
+    """(512, 512) uint8 0/1: brows, eyes, nose, mouth and chin in the texture."""
+    outline = face_topology().uv[list(MIDDLE_OUTLINE)] * RASTER_SIZE
+    return dilate(fill_hull(outline, size_px=RASTER_SIZE), _BROW_MARGIN)
 
 
 @functools.cache
-def _zones() -> _Zones:
-    """Where hair may lie over a face: above the brows, and beside the eyes and cheeks."""
+def _sides() -> Image:
+    """(512, 512) uint8 0/1: cheeks and jaw at the side; not beside the eyes, where frames are."""
     face = face_topology()
-    v, u = np.mgrid[0:RASTER_SIZE, 0:RASTER_SIZE].astype(np.float32) / RASTER_SIZE
-    brow = float(face.uv[face.brows, 1].min())
-    forehead = np.clip((brow - 0.01 - v) / 0.025, 0, 1)
-    sides = np.clip((np.abs(u - 0.5) - 0.26) / 0.08, 0, 1)
-    return _Zones(forehead=forehead.astype(np.float32), sides=sides.astype(np.float32))
+    v, u = np.mgrid[0:RASTER_SIZE, 0:RASTER_SIZE] / RASTER_SIZE
+    below_eyes = v > face.uv[face.left_eye, 1].max() + _FRAME_DROP
+    beside = below_eyes & (np.abs(u - 0.5) > _SIDE_FROM)
+    return np.asarray(beside & (_middle() == 0), dtype=np.uint8)
+
+
+@functools.cache
+def _centre() -> Floats:
+    """(512, 512) float32 0..1: the middle strip, painted even where it is seen at a flat angle."""
+    u = np.mgrid[0:RASTER_SIZE, 0:RASTER_SIZE][1] / RASTER_SIZE
+    return np.asarray(np.clip((0.24 - np.abs(u - 0.5)) / 0.09, 0, 1), dtype=np.float32)
 
 
 def _clean(colour: Floats, seen: Floats) -> tuple[Floats, Floats]:
-    """Replace hair and hat on the forehead by skin; trust the sides only where they are skin."""
-    zones = _zones()
-    levels = np.clip(np.rint(colour), 0, 255).astype(np.uint8)
-    covered = _covered(levels)
-    forehead = covered * zones.forehead
-    bare = (1 - covered) * seen * _forehead_skin_area()
-    smooth = masked_low_pass(colour, bare.astype(np.float32), 0.05 * RASTER_SIZE)
-    colour = colour + (smooth - colour) * forehead[:, :, np.newaxis]
-    hair_beside = covered * zones.sides * (1 - zones.forehead)
-    confidence = seen * (1 - hair_beside)
-    # The middle of the face is painted even where it is seen at a flat angle.
-    middle = 1 - np.maximum(zones.sides, zones.forehead)
-    return colour, np.asarray(np.maximum(confidence, middle), dtype=np.float32)
+    """Replace what lies over the face, and the rim of the mesh, by the face's own bare skin.
+
+    Returns the colour (512, 512, 3) and the confidence (512, 512) float32 0..1.
+    """
+    foreign, bare = _foreign_and_bare(to_levels(colour))
+    skin = _spread_skin(colour, bare)
+    cleaned = colour + (skin - colour) * foreign[:, :, np.newaxis]
+    return cleaned, np.maximum(seen, _centre())
 
 
-def _covered(texture_bgr: Image) -> Floats:
-    """(512, 512) float32 0..1, soft: hair, hat and background that reach in from the edge."""
-    face = face_topology()
-    distance = skin_distance(texture_bgr, points=face.uv * RASTER_SIZE)
-    foreign = (distance > _COVERED_DISTANCE).astype(np.uint8)
-    # Opening drops brows, lashes and spectacle frames: thin things are not hair.
-    foreign = np.asarray(cv2.morphologyEx(foreign, cv2.MORPH_OPEN, disc(15)), dtype=np.uint8)
-    inner = cv2.erode(texture_raster().covered, disc(25), borderValue=0)
-    edge = (1 - np.asarray(inner)).astype(np.uint8)
-    reaching = connected_to(foreign, edge)
-    grown = cv2.dilate(reaching, disc(19)).astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 5), dtype=np.float32)
+def _spread_skin(colour: Floats, bare: Floats) -> Floats:
+    """Continue the bare skin over everything else: near it as it is there, farther off smoother."""
+    skin = masked_low_pass(colour, bare, sigma=_FILL_SIGMAS[0])
+    for sigma in _FILL_SIGMAS[1:]:
+        near = np.clip(blur(bare, sigma=sigma) * 4, 0, 1)[:, :, np.newaxis]
+        skin = skin + (masked_low_pass(colour, bare, sigma=sigma) - skin) * near
+    return skin
 
 
-@functools.cache
-def _forehead_skin_area() -> Floats:
-    """(512, 512) float32: texels that may lend their skin to the forehead: it and the cheeks."""
-    face = face_topology()
-    v = np.mgrid[0:RASTER_SIZE, 0:RASTER_SIZE][0] / RASTER_SIZE
-    top, brow = face.uv[FOREHEAD_TOP, 1], face.uv[face.brows, 1].min()
-    area = np.clip((brow - 0.01 - v) / 0.02, 0, 1) * (v > top)
-    return np.asarray(area + 0.02, dtype=np.float32)
+def _foreign_and_bare(texture_bgr: Image) -> tuple[Floats, Floats]:
+    """Soft masks (512, 512) float32: hair, hat and rim, and what is surely bare skin."""
+    distance = skin_distance(texture_bgr, points=face_topology().uv * RASTER_SIZE)
+    inner = erode(texture_raster().covered, _RIM)
+    cover = find_cover(distance, outside=1 - inner, middle=_middle(), thickness_px=21, reach_px=60)
+    beside = (distance > COVER_LIKELY).astype(np.uint8) & _sides()
+    grown = dilate(cover | beside, _COVER_MARGIN) & (1 - _middle())
+    foreign = (grown | (1 - inner)).astype(np.float32)
+    bare = (foreign == 0) & (distance < BARE)
+    return blur(foreign, sigma=6), bare.astype(np.float32)
 
 
 def _complete_shape(mesh: Floats, facing: Doubles) -> Doubles:

@@ -13,7 +13,7 @@ from inference.pipeline.embedder import embed_face, similarity
 from inference.pipeline.engine import Engine
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError, Where
 from inference.pipeline.landmarks import SCORE_MIN, find_landmarks
-from inference.pipeline.masks import visible_area
+from inference.pipeline.masks import find_cover_of_target
 from inference.pipeline.sessions import LoadedModel
 from inference.pipeline.source_texture import CROP_SIZE_PX, SourceFace, prepare_source
 from inference.pipeline.swapper import SwappedCrop, swap_crop
@@ -145,7 +145,7 @@ def _swap_one(scene: _Scene, face: Face, prepared: dict[int, SourceFace]) -> _Cr
         scene.target_bgr, mesh=face.mesh, template=swapper.spec.template, size_px=size
     )
     swapped = swap_crop(
-        swapper, source=prepared[size], target=aligned, visible=visible_area(aligned)
+        swapper, source=prepared[size], target=aligned, cover=find_cover_of_target(aligned)
     )
     return _Crop(aligned=aligned, swapped=swapped)
 

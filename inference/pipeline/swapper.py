@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.pipeline.aligner import AlignedFace
+from inference.pipeline.masks import TargetCover
 from inference.pipeline.sessions import LoadedModel
 from inference.pipeline.source_texture import SourceFace
 from inference.pipeline.types import Floats, Image
@@ -32,7 +33,7 @@ def to_blob(crop_bgr: Image) -> Floats:
 
 
 def swap_crop(
-    model: LoadedModel, *, source: SourceFace, target: AlignedFace, visible: Floats
+    model: LoadedModel, *, source: SourceFace, target: AlignedFace, cover: TargetCover
 ) -> SwappedCrop:
     """Paint the source's face onto an aligned target.
 
@@ -40,7 +41,7 @@ def swap_crop(
         model: a mesh swapper session.
         source: the prepared source.
         target: the target, aligned to the model's template and crop size.
-        visible: (S, S) float32, 1 where nothing covers the target's face.
+        cover: what covers the target.
 
     Raises:
         ValueError: the crop has another size than the model.
@@ -53,10 +54,19 @@ def swap_crop(
     feed = {
         "source": source.texture[np.newaxis],
         "source_basis": source.basis[np.newaxis],
-        "target": to_blob(target.crop_bgr),
+        "target": to_blob(cover.clean_bgr),
         "target_points": points[np.newaxis].astype(np.float32),
-        "target_visible": visible[np.newaxis, np.newaxis],
+        "target_visible": cover.visible[np.newaxis, np.newaxis],
     }
     output, mask = model.session.run(["output", "mask"], feed)
     crop_bgr = output[0].transpose(1, 2, 0)[:, :, ::-1] * np.float32(255)
-    return SwappedCrop(crop_bgr=np.ascontiguousarray(crop_bgr), mask=np.clip(mask[0, 0], 0, 1))
+    return _over_clean(crop_bgr, np.clip(mask[0, 0], 0, 1), cover)
+
+
+def _over_clean(crop_bgr: Floats, mask: Floats, cover: TargetCover) -> SwappedCrop:
+    """The swap over the cleaned target, as one layer; both cover what they replace."""
+    rest = (1 - mask) * np.clip(cover.temples * 2, 0, 1)
+    total = mask + rest
+    share = (mask / np.maximum(total, 1e-6))[:, :, np.newaxis]
+    mixed = crop_bgr * share + cover.clean_bgr * (1 - share)
+    return SwappedCrop(crop_bgr=mixed.astype(np.float32), mask=total.astype(np.float32))

@@ -14,6 +14,7 @@ from inference.pipeline.types import Doubles, Floats, Image
 
 RASTER_SIZE: Final = 512
 _SHIFT: Final = 4
+_AREA_MIN: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _barycentric(triangles: Doubles, points: Doubles) -> Doubles:
     first, second = triangles[:, 1] - origin, triangles[:, 2] - origin
     offset = points - origin
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    area = np.where(np.abs(area) < 1e-9, 1e-9, area)
+    area = np.where(np.abs(area) < _AREA_MIN, _AREA_MIN, area)
     one = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / area
     two = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / area
     weights = np.clip(np.stack([1 - one - two, one, two], axis=1), 0, 1)

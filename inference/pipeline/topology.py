@@ -27,9 +27,14 @@ NOSE_TIP: Final = (1, 4)
 MOUTH_CORNERS: Final = (61, 291)
 #: Vertices on bare skin: cheeks, nose ridge and chin; no lips, eyes, brows or hairline.
 SKIN_POINTS: Final[tuple[int, ...]] = (
-    (4, 5, 6, 8, 9, 36, 50, 101, 117, 118, 123, 147, 187, 195, 197, 199)
-    + (200, 203, 205, 266, 280, 330, 346, 347, 352, 376, 411, 423, 425)
-)  # fmt: skip
+    *(4, 5, 6, 8, 9, 36, 50, 101, 117, 118, 123, 147, 187, 195, 197, 199),
+    *(200, 203, 205, 266, 280, 330, 346, 347, 352, 376, 411, 423, 425),
+)
+#: Outline of the part of the face that hair does not lie over: upper ends of the brows, and chin.
+MIDDLE_OUTLINE: Final[tuple[int, ...]] = (
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(149, 176, 148, 152, 377, 400, 378),
+)
 
 _DATA: Final = Path(__file__).parent / "data"
 # Distance of the cylinder's axis behind the face oval, in half face widths. At 0.8 no triangle
@@ -179,7 +184,8 @@ def _vertex_normals(mesh: Doubles, triangles: Indices) -> Doubles:
     total = np.zeros((POINT_COUNT, 3))
     for corner in range(3):
         np.add.at(total, triangles[:, corner], normals)
-    return total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-9)
+    lengths = np.linalg.norm(total, axis=1, keepdims=True) + 1e-9
+    return np.asarray(total / lengths, dtype=np.float64)
 
 
 def _facing_sign(mean_shape: Doubles, triangles: Indices) -> float:

@@ -16,8 +16,9 @@ STAGES = ("detect", "prepare", "swap", "blend")
 @pytest.fixture(autouse=True)
 def media_root(settings, tmp_path: Path) -> Path:
     """Each test has its own empty media storage."""
-    settings.MEDIA_ROOT = tmp_path / "media"
-    return settings.MEDIA_ROOT
+    folder = tmp_path / "media"
+    settings.MEDIA_ROOT = folder
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from accounts import services as accounts_services
 from accounts.types import Role
-from inference import services
+from inference import services, transitions
 from inference.models import MediaAsset, SwapJob, SwapQuote
-from inference.types import SwapOptions
+from inference.types import Claim, SwapOptions
 from tokens import selectors as tokens_selectors
 from tokens import services as tokens_services
 from tokens.types import Balance, RechargeItem, RechargeMode, RechargeRequest
@@ -90,6 +90,13 @@ def make_job(*, owner_id: int, source: bytes | None = None, target: bytes | None
         owner_id=owner_id, quote_id=quote.pk, idempotency_key=uuid.uuid4().hex
     )
     return SwapJob.objects.get(pk=submitted.job_id)
+
+
+def take(job: SwapJob) -> Claim:
+    """Claim a job that is there to be claimed."""
+    claim = transitions.claim(job_id=job.pk)
+    assert claim is not None
+    return claim
 
 
 def expire(quote: SwapQuote) -> None:

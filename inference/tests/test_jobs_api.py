@@ -75,7 +75,7 @@ def test_succeeded_job_shows_output_faces_and_receipt(client, user):
 
 def test_failed_job_names_its_error_and_its_refund(client, user):
     job = factories.make_job(owner_id=user.pk)
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
     transitions.fail(claim=claim, code="no_face_in_source", detail="/srv/media/x.jpg has no face")
 
     data = client.get(f"{URL}/{job.pk}").data
@@ -92,7 +92,7 @@ def test_polling_costs_three_queries_and_answers_304_while_nothing_changes(
     client, user, django_assert_num_queries
 ):
     job = factories.make_job(owner_id=user.pk)
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
 
     with django_assert_num_queries(3):  # the job with its quote, the transfers, the hold
         first = client.get(f"{URL}/{job.pk}")

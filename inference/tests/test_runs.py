@@ -234,11 +234,14 @@ def test_late_result_is_thrown_away_and_never_charged(job, monkeypatch, media_ro
 
 
 def test_progress_only_grows_and_is_written_sparingly(job, monkeypatch):
-    claim = transitions.claim(job_id=job.pk)
-    written = []
-    monkeypatch.setattr(
-        transitions, "renew", lambda **kwargs: written.append(kwargs["percent"]) or True
-    )
+    claim = factories.take(job)
+    written: list[int] = []
+
+    def renew(**kwargs) -> bool:
+        written.append(kwargs["percent"])
+        return True
+
+    monkeypatch.setattr(transitions, "renew", renew)
     observer = handlers.JobObserver(claim)
 
     for _ in range(50):
@@ -269,7 +272,7 @@ def steps(*calls: tuple[object, str]) -> list[Step]:
 def crash_at(monkeypatch: pytest.MonkeyPatch, step: Step) -> Callable[[], bool]:
     """Kill the worker at ``step``, once; returns whether that happened."""
     real = getattr(step.module, step.name)
-    happened = []
+    happened: list[Step] = []
 
     def dying(*args, **kwargs):
         if happened:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -188,10 +189,10 @@ def test_submit_rate_is_limited(client_of, settings):
     assert held(user) == 1
 
 
-def in_parallel(count: int, work) -> list[object]:
+def in_parallel(count: int, work) -> list[Any]:
     """Run ``work(i)`` in threads that start together; returns results or exceptions."""
     barrier = threading.Barrier(count)
-    results: list[object] = [None] * count
+    results: list[Any] = [None] * count
 
     def run(index: int) -> None:
         try:

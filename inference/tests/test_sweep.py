@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import uuid
 
 import pytest
 from django.db import connection, transaction
@@ -31,7 +32,7 @@ def age(job: SwapJob, **seconds: float) -> None:
 @pytest.mark.django_db
 def test_fresh_jobs_are_left_alone(django_assert_num_queries):
     queued, running = make_job(), make_job()
-    transitions.claim(job_id=running.pk)
+    factories.take(running)
 
     with django_assert_num_queries(5):  # three looks, and the savepoint around the third
         report = handlers.requeue_stale_jobs()
@@ -43,7 +44,7 @@ def test_fresh_jobs_are_left_alone(django_assert_num_queries):
 @pytest.mark.django_db
 def test_lapsed_lease_goes_back_into_the_queue():
     job = make_job()
-    stale = transitions.claim(job_id=job.pk)
+    stale = factories.take(job)
     factories.lapse_lease(job.pk)
 
     report = handlers.requeue_stale_jobs()
@@ -59,7 +60,7 @@ def test_lapsed_lease_goes_back_into_the_queue():
 def test_lapsed_last_attempt_is_refunded_and_cleaned(settings, media_root):
     settings.JOB_ATTEMPTS_MAX = 1
     job = make_job()
-    transitions.claim(job_id=job.pk)
+    factories.take(job)
     left_over = media_root / f"results/{job.pk.hex[:2]}/{job.pk}/1.jpg"
     left_over.parent.mkdir(parents=True)
     left_over.write_bytes(b"half a picture")
@@ -128,7 +129,7 @@ def test_task_sends_what_the_sweep_found(monkeypatch):
 def test_rows_that_others_work_on_are_skipped_not_waited_for(settings):
     settings.JOB_ATTEMPTS_MAX = 1
     running, queued, overlong = make_job(), make_job(), make_job()
-    transitions.claim(job_id=running.pk)
+    factories.take(running)
     factories.lapse_lease(running.pk)
     age(queued, sent_at=1000)
     age(overlong, sent_at=1000, queued_at=100_000)
@@ -157,12 +158,12 @@ def test_rows_that_others_work_on_are_skipped_not_waited_for(settings):
 def test_two_sweeps_at_once_send_each_job_once():
     jobs = [make_job() for _ in range(6)]
     for job in jobs[:3]:
-        transitions.claim(job_id=job.pk)
+        factories.take(job)
         factories.lapse_lease(job.pk)
     for job in jobs[3:]:
         age(job, sent_at=1000)
     barrier = threading.Barrier(4)
-    sent = []
+    sent: list[uuid.UUID] = []
 
     def sweep() -> None:
         try:

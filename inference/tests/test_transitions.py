@@ -15,7 +15,6 @@ from inference.errors import JobFinishedError, JobNotFoundError
 from inference.models import SwapJob
 from inference.tests import factories
 from inference.types import StoredImage, SwapOutput
-from tokens import handlers as tokens_handlers
 from tokens import services as tokens_services
 
 Status = SwapJob.Status
@@ -41,20 +40,20 @@ def renew(claim, *, stage="swap", percent=50) -> bool:
     return transitions.renew(claim=claim, stage=stage, percent=percent, is_hold_due=True)
 
 
-def expire_hold(job: SwapJob) -> None:
-    """The tokens go back by the ledger's own sweep."""
-    past = timezone.now() - dt.timedelta(seconds=1)
-    tokens_services.extend_hold(hold_id=job.hold_id, expires_at=past)
-    assert tokens_handlers.expire_holds() == 1
+def close_hold(job: SwapJob) -> None:
+    """The tokens go back unasked, as when the ledger's sweep finds an overdue hold."""
+    assert job.hold_id is not None
+    with transaction.atomic():
+        assert tokens_services.void_hold(hold_id=job.hold_id)
 
 
 def test_claim_is_the_only_one_until_the_lease_lapses(job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
 
     assert (claim.job_id, claim.attempt) == (job.pk, 1)
     assert transitions.claim(job_id=job.pk) is None
     factories.lapse_lease(job.pk)
-    assert transitions.claim(job_id=job.pk).attempt == 2
+    assert factories.take(job).attempt == 2
 
 
 def test_claim_of_an_unknown_or_ended_job_is_nothing(job):
@@ -66,7 +65,7 @@ def test_claim_of_an_unknown_or_ended_job_is_nothing(job):
 def test_lapsed_claims_end_with_the_last_attempt(job, settings):
     settings.JOB_ATTEMPTS_MAX = 2
     for attempt in (1, 2):
-        assert transitions.claim(job_id=job.pk).attempt == attempt
+        assert factories.take(job).attempt == attempt
         factories.lapse_lease(job.pk)
 
     assert transitions.claim(job_id=job.pk) is None
@@ -75,6 +74,7 @@ def test_lapsed_claims_end_with_the_last_attempt(job, settings):
 def test_claim_keeps_the_tokens_held_from_now_on(job, settings):
     settings.HOLD_TTL_S = 1000
     soon = timezone.now() + dt.timedelta(seconds=1)
+    assert job.hold_id is not None
     tokens_services.extend_hold(hold_id=job.hold_id, expires_at=soon)
 
     transitions.claim(job_id=job.pk)
@@ -84,7 +84,7 @@ def test_claim_keeps_the_tokens_held_from_now_on(job, settings):
 
 
 def test_renew_shows_progress_and_moves_lease_and_hold(job, settings):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
     settings.JOB_LEASE_S, settings.HOLD_TTL_S = 600, 900_000
 
     assert renew(claim, stage="blend", percent=80)
@@ -97,7 +97,7 @@ def test_renew_shows_progress_and_moves_lease_and_hold(job, settings):
 
 
 def test_finish_charges_once_and_publishes(job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
 
     assert transitions.finish(claim=claim, output=OUTPUT)
 
@@ -116,9 +116,9 @@ def test_finish_charges_once_and_publishes(job):
 
 @pytest.mark.parametrize("action", ["renew", "finish", "fail", "retry"])
 def test_stale_attempt_changes_nothing(job, action):
-    stale = transitions.claim(job_id=job.pk)
+    stale = factories.take(job)
     factories.lapse_lease(job.pk)
-    current = transitions.claim(job_id=job.pk)
+    current = factories.take(job)
     before = SwapJob.objects.values().get(pk=job.pk)
 
     outcome = {
@@ -136,14 +136,14 @@ def test_stale_attempt_changes_nothing(job, action):
 
 
 def test_worker_of_a_lapsed_lease_may_finish_while_nobody_took_over(job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
     factories.lapse_lease(job.pk)
 
     assert transitions.finish(claim=claim, output=OUTPUT)
 
 
 def test_fail_refunds_everything(job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
 
     assert transitions.fail(claim=claim, code="no_face_in_target", detail="no face was found")
 
@@ -155,7 +155,7 @@ def test_fail_refunds_everything(job):
 
 
 def test_result_after_the_refund_is_not_charged(job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
     services.stop_swap_job(job_id=job.pk, actor_id=1)
 
     assert not transitions.finish(claim=claim, output=OUTPUT)
@@ -167,8 +167,8 @@ def test_result_after_the_refund_is_not_charged(job):
 
 
 def test_result_after_the_hold_expired_fails_the_job_uncharged(job):
-    claim = transitions.claim(job_id=job.pk)
-    expire_hold(job)
+    claim = factories.take(job)
+    close_hold(job)
 
     assert not transitions.finish(claim=claim, output=OUTPUT)
 
@@ -178,7 +178,7 @@ def test_result_after_the_hold_expired_fails_the_job_uncharged(job):
 
 
 def test_claim_after_the_hold_expired_fails_the_job_unrun(job):
-    expire_hold(job)
+    close_hold(job)
 
     assert transitions.claim(job_id=job.pk) is None
 
@@ -187,8 +187,8 @@ def test_claim_after_the_hold_expired_fails_the_job_unrun(job):
 
 
 def test_retry_after_the_hold_expired_fails_the_job(job):
-    claim = transitions.claim(job_id=job.pk)
-    expire_hold(job)
+    claim = factories.take(job)
+    close_hold(job)
 
     assert transitions.retry(claim=claim, detail="") is Status.FAILED
 
@@ -198,8 +198,8 @@ def test_retry_after_the_hold_expired_fails_the_job(job):
 
 def test_retry_queues_until_the_attempts_are_used_up(job, settings):
     settings.JOB_ATTEMPTS_MAX = 2
-    assert transitions.retry(claim=transitions.claim(job_id=job.pk), detail="x") is Status.QUEUED
-    assert transitions.retry(claim=transitions.claim(job_id=job.pk), detail="x") is Status.FAILED
+    assert transitions.retry(claim=factories.take(job), detail="x") is Status.QUEUED
+    assert transitions.retry(claim=factories.take(job), detail="x") is Status.FAILED
 
     job.refresh_from_db()
     assert (job.error_code, job.attempt) == ("internal_error", 2)
@@ -207,18 +207,18 @@ def test_retry_queues_until_the_attempts_are_used_up(job, settings):
 
 
 def test_operator_takes_a_job_from_its_worker(job):
-    claim = transitions.claim(job_id=job.pk)
+    claim = factories.take(job)
 
     services.requeue_swap_job(job_id=job.pk, actor_id=1)
 
     assert not renew(claim)
     assert not transitions.finish(claim=claim, output=OUTPUT)
-    assert transitions.claim(job_id=job.pk).attempt == 2
+    assert factories.take(job).attempt == 2
 
 
 @pytest.mark.parametrize("action", [services.requeue_swap_job, services.stop_swap_job])
 def test_operator_cannot_touch_an_ended_job(job, action):
-    transitions.finish(claim=transitions.claim(job_id=job.pk), output=OUTPUT)
+    transitions.finish(claim=factories.take(job), output=OUTPUT)
 
     with pytest.raises(JobFinishedError):
         action(job_id=job.pk, actor_id=1)
@@ -254,7 +254,7 @@ def test_many_workers_with_the_same_message_get_one_claim():
 @pytest.mark.django_db(transaction=True)
 def test_finish_and_refund_at_once_move_the_tokens_once():
     jobs = [factories.make_job(owner_id=factories.make_user(tokens=1).pk) for _ in range(4)]
-    claims = [transitions.claim(job_id=job.pk) for job in jobs]
+    claims = [factories.take(job) for job in jobs]
     barrier = threading.Barrier(8)
 
     def race(action) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from PIL import Image
 
 from inference import services
@@ -151,6 +152,18 @@ def test_form_without_a_file_is_an_invalid_request(client_of, body):
     assert answer.data["errors"][0]["pointer"] == "#/file"
 
 
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=other"]
+)
+def test_broken_form_is_refused(client_of, content_type):
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nhi\r\n'
+
+    answer = client_of(factories.make_user()).post(URL, body, content_type=content_type)
+
+    assert answer.status_code == 400
+    assert answer.data["code"] in {"parse_error", "invalid_request"}
+
+
 def test_json_is_not_an_upload(client_of):
     answer = client_of(factories.make_user()).post(URL, {"file": "aGk="}, format="json")
 
@@ -189,8 +202,7 @@ def test_list_pages_newest_first_and_only_ones_own(client_of, django_assert_num_
     factories.make_asset(owner_id=other.pk)
     expected = [str(factories.make_asset(owner_id=user.pk).pk) for _ in range(5)][::-1]
     # Equal times must neither skip nor repeat a row at the border of two pages.
-    moment = MediaAsset.objects.first().created_at
-    MediaAsset.objects.update(created_at=moment)
+    MediaAsset.objects.update(created_at=timezone.now())
     expected.sort(reverse=True)
     client = client_of(user)
 

@@ -1,21 +1,15 @@
-"""Pages of lists."""
+"""Bounds and pages of the tokens API."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
-from rest_framework import serializers
 from rest_framework.request import Request
 
+from facefusion_site.common.serializers import PageQuerySerializer
 
-class PageQuerySerializer(serializers.Serializer[Any]):
-    """Query parameters of every list."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
-    cursor = serializers.CharField(
-        required=False, default=None, help_text=_("“next_cursor” of the page before.")
-    )
+# Amounts below 1 are a per-line outcome, so the wire only bounds what the column can hold.
+BIGINT_MAX = 2**63 - 1
 
 
 def page_query(request: Request) -> dict[str, Any]:

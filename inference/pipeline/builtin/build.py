@@ -72,7 +72,7 @@ def build_bytes(spec: ModelSpec) -> bytes:
         model = build_mesh_swapper(_FROM_TABLES[spec.key])
     model.producer_name = _PRODUCER
     helper.set_model_props(model, {"licence": spec.licence, "vendor": spec.vendor})
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _ensure(spec: ModelSpec, model_dir: Path) -> BuildReport:

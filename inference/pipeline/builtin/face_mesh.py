@@ -85,7 +85,7 @@ class _Converter:
 
     def _operator_name(self, operator: Any) -> str:
         code = self._model.OperatorCodes(operator.OpcodeIndex())
-        return _OPERATOR_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        return str(_OPERATOR_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())])
 
     def _shape(self, tensor: int) -> list[int]:
         stored = self._graph.Tensors(tensor)
@@ -101,7 +101,7 @@ class _Converter:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def _node(self, kind: str, inputs: Sequence[str], **attributes: object) -> str:
+    def _node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
         name = f"value_{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
-#: Constant arrays are rounded to this many decimals before they become float32. Processors differ in
-#: the last bits of exp, arctan and matrix products; the file must be the same everywhere.
+#: Constant arrays are rounded to this many decimals before they become float32. Processors differ
+#: in the last bits of exp, arctan and matrix products; the file must be the same everywhere.
 STABLE_DECIMALS: Final = 6
 
 Operand = Union["Value", NDArray[Any], float]
@@ -57,7 +57,7 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return Value(self, name)
 
-    def apply(self, kind: str, *operands: Operand | None, **attributes: object) -> Value:
+    def apply(self, kind: str, *operands: Operand | None, **attributes: Any) -> Value:
         """Add one node with one output; ``None`` leaves an optional input out."""
         (result,) = self._emit(kind, operands, 1, attributes)
         return result
@@ -84,7 +84,7 @@ class Graph:
         kind: str,
         operands: Sequence[Operand | None],
         output_count: int,
-        attributes: dict[str, object],
+        attributes: dict[str, Any],
     ) -> list[Value]:
         inputs = ["" if operand is None else self._name(operand) for operand in operands]
         outputs = [f"value_{len(self._nodes)}_{index}" for index in range(output_count)]

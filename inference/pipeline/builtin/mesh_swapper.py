@@ -255,8 +255,8 @@ def _paste_mask(weight: Value, confidence: Value, inputs: _Inputs) -> Value:
 def _light_like_target(graph: Graph, rgb: Value, mask: Value, inputs: _Inputs) -> Value:
     """(N, 3, S, S): the source's detail on the target's light.
 
-    result = lowpass(target) + gain * (source - lowpass(source)). The low-pass only sees the
-    painted region; the gain matches the contrast of the detail, per luma and chroma channel.
+    result = lowpass(target) + gain * relit(source - lowpass(source)). The low-pass only sees the
+    painted region; the gain matches the contrast of the luma detail.
     """
     core = mask.ramp(0.15, 0.65)
     cell = inputs.size // _LIGHT_MAP
@@ -265,22 +265,39 @@ def _light_like_target(graph: Graph, rgb: Value, mask: Value, inputs: _Inputs) -
     low = (low.part(0, 6, axis=1) / (low.part(6, 7, axis=1) + 1e-3)).enlarge(cell)
     source_low, target_low = graph.split(low, 2, axis=1)
     kernel = _RGB_TO_YCC.reshape(3, 3, 1, 1)
-    source_detail = (rgb - source_low).convolve(kernel)
+    source_detail = _relit_detail(graph, (rgb, source_low, target_low))
     target_detail = (inputs.target - target_low).convolve(kernel)
-    gain = _detail_gain(graph, source_detail, target_detail, core)
+    gain = _detail_gain(source_detail, target_detail, core)
     return target_low + (source_detail * gain).convolve(_YCC_TO_RGB.reshape(3, 3, 1, 1))
 
 
-def _detail_gain(graph: Graph, source: Value, target: Value, core: Value) -> Value:
-    """(N, 3, 1, 1): contrast factors of luma and both chroma channels.
+def _relit_detail(graph: Graph, layers: tuple[Value, Value, Value]) -> Value:
+    """(N, 3, S, S): luma and chroma detail of the source under the target's light.
 
-    Chroma may go to zero, so that a grey target gives a grey result; luma hardly changes.
+    Both are proportional to the light, so black stays black under a brighter one, white stays
+    neutral under a warmer one, and a grey target gives a grey result.
     """
-    energies = [(detail * detail * core).total(2, 3) for detail in (target, source)]
-    ratio = (energies[0] / (energies[1] + 1e-4)).sqrt()
-    luma = ratio.part(0, 1, axis=1).clip(_GAIN_MIN, _GAIN_MAX)
-    chroma = (ratio.part(1, 3, axis=1) * 2.0 - 0.2).clip(0.0, 1.0)
-    return graph.concat(luma, chroma, axis=1)
+    rgb, source_low, target_low = layers
+    kernel = _RGB_TO_YCC.reshape(3, 3, 1, 1)
+    source_ycc, target_ycc = source_low.convolve(kernel), target_low.convolve(kernel)
+    luma_ratio = (target_ycc.part(0, 1, axis=1) + 0.02) / (source_ycc.part(0, 1, axis=1) + 0.02)
+    source_tint, target_tint = (
+        (ycc.part(1, 3, axis=1) * ycc.part(1, 3, axis=1)).total(1).sqrt()
+        for ycc in (source_ycc, target_ycc)
+    )
+    tint_ratio = (target_tint / (source_tint + 0.01)).clip(0.0, 1.2)
+    detail = (rgb - source_low).convolve(kernel)
+    luma = detail.part(0, 1, axis=1) * luma_ratio.clip(0.5, 2.0)
+    return graph.concat(luma, detail.part(1, 3, axis=1) * tint_ratio, axis=1)
+
+
+def _detail_gain(source: Value, target: Value, core: Value) -> Value:
+    """(N, 1, 1, 1): contrast factor that brings the luma detail nearer to the target's."""
+    source_energy, target_energy = (
+        (luma * luma * core).total(2, 3)
+        for luma in (source.part(0, 1, axis=1), target.part(0, 1, axis=1))
+    )
+    return (target_energy / (source_energy + 1e-4)).sqrt().clip(_GAIN_MIN, _GAIN_MAX)
 
 
 def _blur_planes(value: Value, planes: int) -> Value:

@@ -24,8 +24,8 @@ _OVAL_FADE_STEPS: Final = 4.0
 _LIP_FADE_STEPS: Final = 3.0
 # Forehead, as fractions of the way from the brows up to the top of the mesh: painted fully up to
 # the first, not at all from the second on.
-_FOREHEAD_FULL: Final = 0.5
-_FOREHEAD_END: Final = 0.96
+_FOREHEAD_FULL: Final = 0.65
+_FOREHEAD_END: Final = 1.0
 # Below the mouth the paint reaches close to the jaw line; on the sides it fades over two steps.
 _SIDE_FADE_STEPS: Final = 2.0
 _JAW_FADE_STEPS: Final = 1.0
@@ -42,7 +42,8 @@ def paste_weights() -> Doubles:
     brow, top = v[face.brows].min(), v[FOREHEAD_TOP]
     height = (brow - v) / (brow - top)
     forehead = np.clip((_FOREHEAD_END - height) / (_FOREHEAD_END - _FOREHEAD_FULL), 0, 1)
-    return np.minimum(inside, forehead * forehead * (3 - 2 * forehead))
+    weights = np.minimum(inside, forehead * forehead * (3 - 2 * forehead))
+    return np.asarray(weights, dtype=np.float64)
 
 
 def shape_transfer(alpha: float) -> Doubles:
@@ -88,7 +89,7 @@ def mouth_map() -> NDArray[np.uint8]:
     soft = soft.reshape(MOUTH_MAP_SIZE, cells, MOUTH_MAP_SIZE, cells).mean(axis=(1, 3))
     # Rounded first, so that a tie falls to the same side on every processor.
     levels = np.floor(np.round(soft * 255, 4) + 0.5)
-    return levels.astype(np.uint8).reshape(-1, 1)
+    return np.asarray(levels, dtype=np.uint8).reshape(-1, 1)
 
 
 def gaussian(sigma: float) -> Doubles:

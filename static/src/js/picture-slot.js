@@ -16,14 +16,12 @@ export class PictureSlot extends EventTarget {
     this.status = root.querySelector("[data-status]");
     this.zone = root.querySelector("[data-zone]");
     this.#listen();
+    // A quick visitor may have chosen a file before this script was there.
+    this.#takeChosen();
   }
 
   #listen() {
-    this.input.addEventListener("change", () => {
-      if (this.input.files.length > 0) {
-        this.take(this.input.files[0]);
-      }
-    });
+    this.input.addEventListener("change", () => this.#takeChosen());
     for (const name of ["dragenter", "dragover"]) {
       this.zone.addEventListener(name, (event) => {
         event.preventDefault();
@@ -39,6 +37,12 @@ export class PictureSlot extends EventTarget {
         this.take(event.dataTransfer.files[0]);
       }
     });
+  }
+
+  #takeChosen() {
+    if (this.input.files.length > 0) {
+      this.take(this.input.files[0]);
+    }
   }
 
   /** Show and upload a file. A later file wins over an upload that is still under way. */
@@ -69,6 +73,7 @@ export class PictureSlot extends EventTarget {
       if (upload === this.#upload) {
         this.#clearPreview();
         this.#say(error.message, "error");
+        this.dispatchEvent(new CustomEvent("refused", { detail: error }));
       }
     }
   }

@@ -13,6 +13,7 @@ const STALE_QUOTE_CODES = ["quote_expired", "quote_redeemed", "quote_not_found"]
 class Studio {
   #quoting = 0;
   #watching = 0;
+  #isFollowing = false;
 
   constructor(root, config) {
     this.root = root;
@@ -27,6 +28,7 @@ class Studio {
     this.compare = new Compare(this.#part("compare"));
     for (const slot of [this.source, this.target]) {
       slot.addEventListener("change", () => this.price());
+      slot.addEventListener("refused", (event) => this.#offerSignIn(event.detail));
     }
     this.#part("faces").addEventListener("change", () => this.price());
     this.#part("run").addEventListener("click", () => this.run());
@@ -36,6 +38,10 @@ class Studio {
 
   /** Ask for a binding price as soon as both pictures are there. */
   async price() {
+    if (this.#isFollowing) {
+      // The order is out of sight; it is priced anew when the job has ended.
+      return;
+    }
     const quoting = ++this.#quoting;
     this.quote = null;
     this.#part("run").disabled = true;
@@ -95,10 +101,11 @@ class Studio {
         { "Idempotency-Key": `studio-${quote.id}` },
       );
       window.history.replaceState(null, "", `${this.config.urls.studio}?job=${job.id}`);
-      this.#part("progress-panel").hidden = false;
+      this.#showProgress(job);
       this.#part("progress-panel").focus();
       await this.watch(job);
     } catch (error) {
+      this.#hideProgress();
       this.#refuse(error);
       if (error instanceof Problem && STALE_QUOTE_CODES.includes(error.code)) {
         await this.price();
@@ -111,6 +118,7 @@ class Studio {
   /** Follow a job to its end. */
   async watch(first) {
     const watching = ++this.#watching;
+    this.#isFollowing = true;
     let job = first;
     for (let polls = 0; job.state === "queued" || job.state === "running"; polls += 1) {
       this.#showProgress(job);
@@ -120,19 +128,20 @@ class Studio {
         return;
       }
     }
-    this.#part("progress-panel").hidden = true;
+    this.#hideProgress();
     if (job.state === "succeeded") {
       this.#showResult(job);
     } else {
       this.#showFailure(job);
     }
+    await this.price();
   }
 
   async #poll(job) {
     try {
       return await this.api.get(`${this.config.urls.jobs}/${job.id}`);
     } catch (error) {
-      const isPassing = error instanceof Unreachable || (error instanceof Problem && error.problem.retryable);
+      const isPassing = error instanceof Unreachable || error.problem?.retryable;
       if (!isPassing) {
         throw error;
       }
@@ -150,12 +159,13 @@ class Studio {
       const [source, target] = await Promise.all(
         assets.map((id) => this.api.get(`${this.config.urls.assets}/${id}`)),
       );
+      this.#isFollowing = true;
       this.source.use(source);
       this.target.use(target);
-      this.#part("progress-panel").hidden = false;
+      this.root.querySelector(`[name=target_faces][value=${job.options.target_faces}]`).checked = true;
       await this.watch(job);
     } catch (error) {
-      this.#part("progress-panel").hidden = true;
+      this.#hideProgress();
       this.#refuse(error);
     }
   }
@@ -174,10 +184,17 @@ class Studio {
     const { percent, stage } = job.progress;
     const text = this.texts.stage[stage] ?? this.texts.state[job.state];
     this.#part("result-panel").hidden = true;
+    this.#part("order-panel").hidden = true;
     this.#part("progress-panel").hidden = false;
     this.#part("progress").value = percent;
     this.#say("progress-percent", `${percent} %`);
     this.#say("progress-text", text);
+  }
+
+  #hideProgress() {
+    this.#isFollowing = false;
+    this.#part("progress-panel").hidden = true;
+    this.#part("order-panel").hidden = false;
   }
 
   #showResult(job) {
@@ -185,10 +202,7 @@ class Studio {
       before: `${this.config.urls.assets}/${job.target_asset_id}/content`,
       after: job.output.url,
     });
-    const extension = job.output.content_type.split("/")[1].replace("jpeg", "jpg");
-    const download = this.#part("download");
-    download.href = job.output.url;
-    download.download = `face-swap-${job.id.slice(0, 8)}.${extension}`;
+    this.#part("download").href = job.output.url;
     const receipt = { tokens: job.receipt.settled, refunded: job.receipt.refunded };
     this.#say("result-text", fill(this.texts.done, receipt));
     this.#part("result-panel").hidden = false;
@@ -198,12 +212,17 @@ class Studio {
   #showFailure(job) {
     const refund = fill(this.texts.failed, { tokens: job.receipt.refunded });
     this.#showProblem(job.error.detail, refund);
-    this.price();
+  }
+
+  #offerSignIn(error) {
+    if (error.status === 401) {
+      this.#showProblem(this.texts.signed_out, "", this.config.urls.login);
+    }
   }
 
   #refuse(error) {
-    if (error instanceof Problem && error.status === 401) {
-      this.#showProblem(this.texts.signed_out, "", this.config.urls.login);
+    if (error.status === 401) {
+      this.#offerSignIn(error);
     } else if (error instanceof Problem || error instanceof Unreachable) {
       const faults = (error.problem?.errors ?? []).map((fault) => fault.detail).join(" ");
       this.#showProblem(error.message, faults);
@@ -220,6 +239,7 @@ class Studio {
     link.hidden = loginUrl === "";
     link.href = `${loginUrl}?next=${encodeURIComponent(location.pathname + location.search)}`;
     this.#part("problem").hidden = false;
+    this.#part("problem").scrollIntoView({ block: "nearest" });
   }
 
   #clearProblem() {

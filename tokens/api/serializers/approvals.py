@@ -7,8 +7,12 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from tokens.api.fields import BIGINT_MAX, StrictCharField, StrictIntegerField
-from tokens.api.pages import PageQuerySerializer
+from facefusion_site.common.serializers import (
+    PageQuerySerializer,
+    StrictCharField,
+    StrictIntegerField,
+)
+from tokens.api.pages import BIGINT_MAX
 from tokens.approval_selectors import Inbox
 from tokens.approvals import Ballot, VoteDecision
 

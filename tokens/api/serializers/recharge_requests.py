@@ -12,7 +12,8 @@ from rest_framework import serializers
 
 from accounts.types import USER_REF_PATTERN, Role
 from facefusion_site.common import idempotency
-from tokens.api.fields import BIGINT_MAX, StrictCharField, StrictIntegerField
+from facefusion_site.common.serializers import StrictCharField, StrictIntegerField
+from tokens.api.pages import BIGINT_MAX
 from tokens.errors import RechargeTooLargeError
 from tokens.recharge_rows import StagedRow, iso
 from tokens.types import (

@@ -10,8 +10,9 @@ from rest_framework.views import APIView
 
 from accounts.permissions import scope
 from facefusion_site.common import drf
+from facefusion_site.common.serializers import PageQuerySerializer
 from tokens import selectors
-from tokens.api.pages import PageQuerySerializer, page_query
+from tokens.api.pages import page_query
 from tokens.api.serializers import balance as serializers
 
 PROBLEM = drf.ProblemSerializer

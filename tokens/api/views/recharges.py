@@ -20,9 +20,10 @@ from rest_framework.views import APIView
 from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.limits import limit
+from facefusion_site.common.serializers import PageQuerySerializer
 from tokens import recharge_selectors, services
 from tokens.api import uploads
-from tokens.api.pages import PageQuerySerializer, page_query
+from tokens.api.pages import page_query
 from tokens.api.serializers import recharge_requests as requests
 from tokens.api.serializers import recharges as serializers
 from tokens.api.submissions import Submission, submission

@@ -1,0 +1,24 @@
+"""Gunicorn of the web image: threads behind a few processes.
+
+``preload_app`` stays off: a database pool opened before the fork would be shared by the workers and
+hand one request the rows of another.
+"""
+
+import os
+
+bind = os.environ.get("WEB_BIND", "0.0.0.0:8000")
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+worker_class = "gthread"
+preload_app = False
+timeout = 60
+graceful_timeout = 30
+keepalive = 5
+# Memory that long-lived workers gather is given back now and then, never by all at once.
+max_requests = 5000
+max_requests_jitter = 500
+# The control socket would be written to the home folder, which is read-only in the image.
+control_socket_disable = True
+# The application logs each request with its id.
+accesslog = None
+errorlog = "-"

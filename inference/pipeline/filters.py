@@ -1,0 +1,96 @@
+"""Image filters with exact types; every one returns a new array."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.pipeline.types import Doubles, Floats, Image
+
+# Larger discs are applied by distance: the cost of a morphological filter grows with the disc.
+_SMALL_DISC: Final = 9
+
+
+def blur(image: Floats, *, sigma: float) -> Floats:
+    """Gaussian blur of an (H, W) or (H, W, C) float32 image."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.float32)
+
+
+def resize(image: Floats, *, size_px: tuple[int, int]) -> Floats:
+    """Resample to (width, height): area mean when it shrinks, bilinear when it grows."""
+    if (image.shape[1], image.shape[0]) == size_px:
+        return image
+    shrinks = size_px[0] < image.shape[1]
+    mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size_px, interpolation=mode), dtype=np.float32)
+
+
+def to_levels(image: Floats) -> Image:
+    """Round float32 values 0..255 to uint8; what lies outside is clipped."""
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def dilate(mask: Image, diameter: int) -> Image:
+    """Grow a 0/1 mask by a disc."""
+    if diameter <= _SMALL_DISC:
+        return np.asarray(cv2.dilate(mask, _disc(diameter)), dtype=np.uint8)
+    if not mask.any():
+        return mask.copy()
+    away = cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(away <= diameter / 2, dtype=np.uint8)
+
+
+def erode(mask: Image, diameter: int) -> Image:
+    """Shrink a 0/1 mask by a disc; what is beside the picture counts as 0."""
+    if diameter <= _SMALL_DISC:
+        return np.asarray(cv2.erode(mask, _disc(diameter), borderValue=0), dtype=np.uint8)
+    framed = np.pad(mask, 1)
+    inside = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(inside[1:-1, 1:-1] > diameter / 2, dtype=np.uint8)
+
+
+def remove_thin(mask: Image, diameter: int) -> Image:
+    """Drop the parts of a 0/1 mask that a disc does not fit into (opening)."""
+    return dilate(erode(mask, diameter), diameter) & mask
+
+
+def close_gaps(mask: Image, diameter: int) -> Image:
+    """Fill the gaps of a 0/1 mask that a disc does not fit into (closing)."""
+    frame = diameter // 2 + 1
+    closed = erode(dilate(np.pad(mask, frame), diameter), diameter)
+    return closed[frame:-frame, frame:-frame] | mask
+
+
+def fill_hull(points: Floats | Doubles, *, size_px: int) -> Image:
+    """(size, size) uint8 0/1: the convex hull of (K, 2) points in px."""
+    area = np.zeros((size_px, size_px), dtype=np.uint8)
+    cv2.fillConvexPoly(area, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
+    return area
+
+
+def masked_low_pass(image: Floats, mask: Floats, *, sigma: float) -> Floats:
+    """Gaussian mean of the masked pixels around each pixel (normalised convolution).
+
+    (H, W, C) float32 and (H, W) float32 -> (H, W, C) float32. Runs at an eighth of the size.
+    """
+    height, width = mask.shape
+    small_px = (max(1, width // 8), max(1, height // 8))
+    small_sigma = sigma * small_px[0] / width
+    weighted = blur(resize(image * mask[:, :, np.newaxis], size_px=small_px), sigma=small_sigma)
+    weight = blur(resize(mask, size_px=small_px), sigma=small_sigma)
+    return resize(weighted / (weight[:, :, np.newaxis] + 1e-4), size_px=(width, height))
+
+
+def connected_to(mask: Image, seeds: Image) -> Image:
+    """The connected parts of a 0/1 mask that touch a 0/1 seed mask; (H, W) uint8 0/1."""
+    _, labels = cv2.connectedComponents(mask, connectivity=8)
+    touched: NDArray[np.int32] = np.unique(labels[(seeds > 0) & (mask > 0)])
+    return np.isin(labels, touched[touched > 0]).astype(np.uint8)
+
+
+def _disc(diameter: int) -> Image:
+    odd = max(1, diameter) | 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)), dtype=np.uint8)

@@ -1,0 +1,342 @@
+"""The pages in a real browser: a person signs in, swaps a face, reads the statement.
+
+Needs Debian's Chromium. Set BROWSER_SHOTS to a folder to keep the screenshots.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connections
+from playwright.sync_api import expect, sync_playwright
+
+from accounts import services as accounts_services
+from accounts.types import Role
+from inference import handlers, tasks
+from tokens import services as tokens_services
+from tokens.types import RechargeItem, RechargeMode, RechargeRequest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = Path("/usr/bin/chromium")
+SOURCE = ROOT / "samples" / "astronaut.png"
+TARGET = ROOT / "samples" / "grace_hopper.jpg"
+NO_FACE = ROOT / "samples" / "coffee.png"
+PASSWORD = "calm-otter-4711"
+STUDIO_URL = re.compile(r"^http://[^/]+/studio/$")
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 375, "height": 812}
+# What a strict deployment would send; any inline script, style or handler would break the pages.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+pytestmark = [
+    pytest.mark.skipif(
+        not CHROMIUM.exists(),
+        reason="no browser: install it with “apt-get install -y chromium fonts-noto-cjk”",
+    ),
+    pytest.mark.django_db(transaction=True),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(django_db_setup):
+    # Playwright's loop stays in this thread, and Django takes that for asynchronous code.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        is_root = os.geteuid() == 0
+        chromium = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"] if is_root else []
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path / "media"
+    cache.clear()
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """One thread in the place of a worker process; messages take the short way.
+
+    Yields an event: the thread starts a job only while it is set.
+    """
+    call_command("models", "build")
+    pool = ThreadPoolExecutor(max_workers=1)
+    is_free = threading.Event()
+    is_free.set()
+
+    def run(job_id):
+        is_free.wait(timeout=60)
+        handlers.run_swap_job(job_id=job_id)
+        connections.close_all()
+
+    monkeypatch.setattr(
+        tasks.run_swap_job, "apply_async", lambda kwargs: pool.submit(run, kwargs["job_id"])
+    )
+    yield is_free
+    is_free.set()
+    pool.shutdown(wait=True)
+
+
+@pytest.fixture
+def mia():
+    user = accounts_services.register_user(username="mia", password=PASSWORD, user_ref="mia-1")
+    operator = accounts_services.register_user(
+        username="ops", password=PASSWORD, role=Role.OPERATOR
+    )
+    tokens_services.bulk_recharge(
+        request=RechargeRequest(
+            items=(RechargeItem(user_ref="mia-1", amount=5),),
+            mode=RechargeMode.ATOMIC,
+            operator="test",
+            reason="welcome",
+        ),
+        actor_id=operator.pk,
+        idempotency_key="welcome",
+    )
+    return user
+
+
+@pytest.fixture
+def open_page(browser, live_server):
+    """Pages under the strict policy; anything on the console fails the test."""
+    contexts, complaints = [], []
+
+    def policed(route):
+        if route.request.resource_type != "document":
+            route.continue_()
+            return
+        answer = route.fetch(max_redirects=0)
+        route.fulfill(
+            response=answer, headers={**answer.headers, "content-security-policy": POLICY}
+        )
+
+    def make(viewport, *, ignore=(), **options):
+        context = browser.new_context(base_url=live_server.url, viewport=viewport, **options)
+        contexts.append(context)
+        context.route("**/*", policed)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text)
+                if message.type in {"error", "warning"}
+                and not any(part in message.text for part in ignore)
+                else None
+            ),
+        )
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sign_in(page):
+    page.goto("/login/?next=/studio/")
+    page.get_by_label("Username").fill("mia")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url(STUDIO_URL)
+
+
+def shoot(page, name):
+    """Keep a picture of the page, and fail when it scrolls sideways."""
+    folder = os.environ.get("BROWSER_SHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= inner, f"{name} scrolls sideways"
+
+
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"]
+)
+def test_a_person_signs_in_and_swaps_a_face(open_page, worker, mia, viewport, scheme):
+    name = f"{viewport['width']}-{scheme}"
+    page = open_page(viewport, color_scheme=scheme)
+    page.goto("/")
+    shoot(page, f"landing-{name}")
+    sign_in(page)
+    expect(page.get_by_role("button", name="Run the swap")).to_be_disabled()
+    shoot(page, f"studio-empty-{name}")
+    page.locator("#source-file").set_input_files(SOURCE)
+    expect(page.locator("#source-status")).to_have_text("Ready: 512 by 512 pixels.")
+    page.locator("#target-file").set_input_files(TARGET)
+    run = page.get_by_role("button", name="Run the swap")
+    expect(run).to_be_enabled()
+    expect(page.locator("[data-part=price-tokens]")).to_have_text("1")
+    expect(page.locator("[data-part=price-after]")).to_have_text("4")
+    shoot(page, f"studio-quoted-{name}")
+    worker.clear()
+    run.click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("[data-part=progress-text]")).to_have_text("Waiting for a free machine…")
+    shoot(page, f"studio-running-{name}")
+    worker.set()
+    expect(page.get_by_role("heading", name="The result")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-part=result-text]")).to_have_text(
+        "The swap is ready. Charged: 1. Given back: 0."
+    )
+    after = page.get_by_alt_text("The picture after the swap")
+    assert after.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") == 512
+    before = page.get_by_alt_text("The picture before the swap")
+    assert before.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") == 512
+    shoot(page, f"studio-result-{name}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the result").click()
+    assert download.value.suggested_filename.endswith(".jpg")
+    assert download.value.path().stat().st_size > 10_000
+    page.goto("/")
+    expect(page.get_by_test_id("available")).to_have_text("4")
+    expect(page.get_by_role("cell", name="Swap charged")).to_be_visible()
+    thumbnail = page.get_by_alt_text("Result of the swap")
+    assert thumbnail.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") > 0
+    shoot(page, f"home-{name}")
+
+
+def test_a_person_without_a_mouse_swaps_a_face_in_chinese(open_page, worker, mia):
+    page = open_page(DESKTOP, locale="zh-CN")
+    page.goto("/login/?next=/studio/")
+    expect(page.get_by_label("用户名")).to_be_focused()
+    page.keyboard.type("mia")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(STUDIO_URL)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="跳到正文")).to_be_focused()
+    page.locator("#source-file").focus()
+    assert (
+        page.locator(".slot__label").first.evaluate("label => getComputedStyle(label).outlineStyle")
+        == "solid"
+    )
+    for name, path in (("source", SOURCE), ("target", TARGET)):
+        with page.expect_file_chooser() as chooser:
+            page.locator(f"#{name}-file").press("Enter")
+        chooser.value.set_files(path)
+    run = page.get_by_role("button", name="开始换脸")
+    expect(run).to_be_enabled()
+    worker.clear()
+    run.press("Enter")
+    expect(page.locator("[data-part=progress-panel]")).to_be_focused()
+    worker.set()
+    title = page.get_by_role("heading", name="结果")
+    expect(title).to_be_focused(timeout=60_000)
+    slider = page.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("End")
+    split = "figure => getComputedStyle(figure).getPropertyValue('--split')"
+    assert page.locator(".compare").evaluate(split) == "100%"
+    shoot(page, "studio-result-zh")
+    job_address = page.url
+    page.goto("/")
+    shoot(page, "home-zh")
+    page.goto(job_address)
+    expect(title).to_be_visible()
+    expect(page.locator("#source-status")).to_contain_text("已就绪")
+
+
+def test_every_refusal_says_what_to_do(open_page, worker, mia):
+    page = open_page(PHONE, ignore=("status of 4",))
+    sign_in(page)
+    page.locator("#source-file").set_input_files(
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"}
+    )
+    expect(page.locator("#source-status")).to_contain_text("Choose another one.")
+    page.locator("#source-file").set_input_files(
+        {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
+    )
+    expect(page.locator("#source-status")).to_have_text(
+        "The file is not a JPEG, PNG or still WebP picture."
+    )
+    page.locator("#source-file").set_input_files(NO_FACE)
+    page.locator("#target-file").set_input_files(TARGET)
+    page.get_by_role("button", name="Run the swap").click()
+    problem = page.get_by_role("alert")
+    expect(problem).to_contain_text("There is no face in the source picture.", timeout=60_000)
+    expect(problem).to_contain_text("The swap failed and cost nothing: 1 given back.")
+    expect(page.locator("[data-part=price-available]")).to_have_text("5")
+    shoot(page, "studio-failed")
+    page.context.clear_cookies(name="sessionid")
+    page.locator("#source-file").set_input_files(SOURCE)
+    expect(problem).to_contain_text("Your session has ended. Sign in again to go on.")
+    expect(problem.get_by_role("link", name="Sign in")).to_have_attribute(
+        "href", re.compile(r"^/login/\?next=%2Fstudio%2F")
+    )
+
+
+def test_too_few_tokens_are_seen_before_the_run(open_page, mia, settings):
+    settings.TOKENS_PRICE_IMAGE = 6
+    page = open_page(DESKTOP)
+    sign_in(page)
+    page.locator("#source-file").set_input_files(SOURCE)
+    page.locator("#target-file").set_input_files(TARGET)
+    expect(page.locator("[data-part=price-status]")).to_have_text(
+        "You have too few tokens for this swap. Ask the operator for a recharge."
+    )
+    expect(page.get_by_role("button", name="Run the swap")).to_be_disabled()
+
+
+def test_the_appearance_is_kept(open_page):
+    page = open_page(DESKTOP, color_scheme="light")
+    page.goto("/")
+    page.get_by_role("button", name="Use the dark appearance").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.get_by_role("button", name="Use the light appearance")).to_be_visible()
+    shoot(page, "landing-dark")
+
+
+def test_texts_have_enough_contrast(open_page, mia):
+    """WCAG 2.2 AA, measured on every text of the pages: 4.5, or 3 for large text."""
+    for scheme in ("light", "dark"):
+        page = open_page(DESKTOP, color_scheme=scheme, ignore=("status of 404",))
+        page.goto("/")
+        checks = [page.evaluate(CONTRAST)]
+        sign_in(page)
+        for path in ("/studio/", "/", "/errors/", "/nothing-here"):
+            page.goto(path)
+            checks.append(page.evaluate(CONTRAST))
+        assert [weak for check in checks for weak in check] == [], scheme
+
+
+CONTRAST = """() => {
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => {
+    const part = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const weak = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = [...element.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
+    if (!text.length || !element.checkVisibility() || element.closest("svg, :disabled")) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [luminance(channels(style.color)), luminance(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const isLarge = parseFloat(style.fontSize) >= 24;
+    if (ratio < (isLarge ? 3 : 4.5)) weak.push(`${text[0].data.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return weak;
+}"""
