@@ -24,6 +24,7 @@ from tokens.tasks import expire_approvals
 from tokens.tests.approvals import ballot, make_policy, make_staff
 from tokens.tests.factories import make_user, recharge
 from tokens.tests.threads import in_threads
+from tokens.types import RechargeMode
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APPROVE, REJECT = VoteDecision.APPROVE, VoteDecision.REJECT
@@ -301,12 +302,44 @@ def test_people_prove_the_second_factor_for_large_recharges(settings):
     operator = make_user(role=Role.OPERATOR)
     api = signed_in(operator)
     assert post_recharge(api, 100).status_code == 201
-    assert outcome(post_recharge(api, 101)) == (403, "second_factor_missing")
+    assert outcome(post_recharge(api, 101)) == (403, "step_up_required")
     enrol(operator)
     assert outcome(post_recharge(api, 101)) == (403, "step_up_required")
-    reply = post_recharge(api, 101, **{"X-Step-Up-Code": code_of(operator)})
+    # A key that was refused for want of the factor is still good.
+    again = {"Idempotency-Key": "again"}
+    assert post_recharge(api, 101, **again).status_code == 403
+    reply = post_recharge(api, 101, **again, **{"X-Step-Up-Code": code_of(operator)})
     assert reply.status_code == 201, reply.data
     assert post_recharge(api, 101).status_code == 201
+    assert RechargeBatch.objects.count() == 3
+
+
+def test_files_retries_and_reversals_of_people_need_it_too(settings):
+    operator = make_user(role=Role.OPERATOR)
+    api = signed_in(operator)
+    made = post_recharge(api, 101)
+    settings.RECHARGE_STEP_UP_TOKENS = 100
+    body = {"mode": "atomic", "reason": "wrong campaign", "operator": "ops"}
+    url = f"/api/v1/recharge-batches/{made.data['id']}:reverse"
+    refused = api.post(url, body, format="json", headers={"Idempotency-Key": "r"})
+    assert outcome(refused) == (403, "step_up_required")
+    failed = make_batch_with_failures(operator)
+    url = f"/api/v1/recharge-batches/{failed}:retry-failed"
+    refused = api.post(url, {}, format="json", headers={"Idempotency-Key": "t"})
+    assert outcome(refused) == (403, "step_up_required")
+    rows = f"user,amount\n{make_user().user_ref},101\n"
+    refused = api.post(
+        "/api/v1/recharge-batches?mode=atomic&reason=file",
+        rows.encode(),
+        content_type="text/csv",
+        headers={"Idempotency-Key": "f"},
+    )
+    assert outcome(refused) == (403, "step_up_required")
+
+
+def make_batch_with_failures(actor):
+    receipt = recharge(["nobody"], 101, actor=actor, mode=RechargeMode.SOFT_FAIL)
+    return receipt.batch_id
 
 
 def test_api_keys_are_exempt_while_the_setting_says_so(settings):
