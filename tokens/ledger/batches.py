@@ -125,7 +125,7 @@ def move(*, batch: RechargeBatch, to: Status, action: str, actor_id: int | None)
     batch.status = to
     batch.lease_id = None
     batch.lease_expires_at = None
-    batch.save(update_fields=["status", "lease_id", "lease_expires_at"])
+    batch.save(update_fields=["status", "lease_id", "lease_expires_at", "attempts"])
     record(batch=batch, action=action, actor_id=actor_id, before=before)
 
 
