@@ -327,7 +327,7 @@ def _ndjson_row(line: bytes, rules: RowRules) -> StagedRow:
         return _unreadable(line, rules)
     if not isinstance(value, dict):
         return _unreadable(line, rules)
-    cells = {NAMES.get(name, name): cell for name, cell in value.items()}
+    cells = {NAMES.get(str(name), str(name)): cell for name, cell in value.items()}
     row = parse_row(cells, rules=rules)
     # A program that writes 5.0 does not count tokens.
     if not row.fault and isinstance(cells.get("amount"), float):

@@ -218,7 +218,7 @@ def _draft(order: RechargeOrder, actor_id: int | None, idempotency_key: str) -> 
     batch = RechargeBatch(
         operator=order.operator,
         reason=order.reason,
-        mode=Mode[order.mode.name],
+        mode=RechargeBatch.Mode[order.mode.name],
         source=RechargeBatch.Source[order.source.name],
         key_scope=CREATE_SCOPE,
         idempotency_key=idempotency_key,

@@ -45,8 +45,9 @@ def post(api, body, key=None, path=URL):
 
 def workbook(*rows) -> bytes:
     book = openpyxl.Workbook()
+    sheet = book.create_sheet(index=0)
     for row in rows:
-        book.active.append(row)
+        sheet.append(row)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

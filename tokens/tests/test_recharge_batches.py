@@ -327,6 +327,8 @@ def test_a_worker_that_lost_its_lease_writes_nothing(operator, settings):
     accepted = create(items(users(3)), actor=operator)
     with transaction.atomic():
         slow = batches.claim(batch_id=accepted.batch_id, lease=dt.timedelta(0))
+    assert slow is not None
+    assert slow.lease_id is not None
     assert work(accepted).status == "applied"
     with transaction.atomic():
         assert batches.lock_for_work(batch_id=accepted.batch_id, lease_id=slow.lease_id) is None
@@ -345,7 +347,7 @@ def test_a_wallet_frozen_between_judging_and_locking_is_judged_again(operator, m
     people = users(2)
     create(items(people), actor=operator)
     whole = recharge.write_grants
-    attempts = []
+    attempts: list[int] = []
 
     def freeze_then_write(**kwargs):
         if not attempts:

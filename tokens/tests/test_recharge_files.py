@@ -38,8 +38,9 @@ def csv_rows(text: str, *, encoding: str = "utf-8", **more) -> list[StagedRow]:
 
 def workbook(*rows) -> bytes:
     book = openpyxl.Workbook()
+    sheet = book.create_sheet(index=0)
     for row in rows:
-        book.active.append(row)
+        sheet.append(row)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

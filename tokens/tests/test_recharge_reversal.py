@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.types import Role
 from tokens import services
 from tokens.errors import BatchStateError, NothingToReverseError
-from tokens.models import RechargeLine, Transfer, Wallet
+from tokens.models import Hold, RechargeLine, Transfer, Wallet
 from tokens.tests.factories import make_user
 from tokens.tests.recharges import available, codes, create, read, work
 from tokens.tests.threads import in_threads
@@ -156,7 +156,7 @@ def test_failures_of_a_reversal_can_be_retried_with_its_policy(operator):
     refused = reverse(original, actor=operator, policy=ReversalPolicy.UNUSED_PART)
     assert codes(refused) == ["reversal_credits_used"]
     with transaction.atomic():
-        services.void_hold(hold_id=Transfer.objects.get(kind="HOLD").hold_id)
+        services.void_hold(hold_id=Hold.objects.get().pk)
     child = services.retry_failures(
         batch_id=refused.batch_id, actor_id=operator.pk, idempotency_key="r"
     )
