@@ -267,6 +267,16 @@ def test_a_closed_month_takes_no_transfer_and_keeps_its_figures(last_month, admi
     assert AuditEvent.objects.filter(action="ledger_month.closed", actor=admin).count() == 1
 
 
+def test_the_first_open_moment_follows_closing_and_reopening(last_month, admin):
+    assert months.open_from() is None
+    reconciliation.close_month(month=last_month, actor_id=admin.pk)
+    end = snapshots.day_bounds(months.month_after(last_month))[0]
+    assert months.open_from() == end
+    credit(effective_at=end)
+    reconciliation.reopen_month(month=last_month, actor_id=admin.pk, reason="late invoice")
+    assert months.open_from() is None
+
+
 def test_reopening_lets_transfers_in_again_and_is_kept(last_month, admin):
     reconciliation.close_month(month=last_month, actor_id=admin.pk)
     reconciliation.reopen_month(month=last_month, actor_id=admin.pk, reason="late invoice")
