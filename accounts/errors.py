@@ -147,6 +147,7 @@ class StepUpRequiredError(DomainError):
     title = _("A second factor is needed")
     next_step = _(
         "Send a code of your authenticator in X-Step-Up-Code, or to /api/v1/step-up before."
+        " Enrol one at /second-factor/ if you have none."
     )
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
@@ -77,7 +78,7 @@ def api_key_by_hash(*, key_hash: str) -> ApiKey | None:
     return ApiKey.objects.select_related("user").filter(key_hash=key_hash).first()
 
 
-def active_users_sql() -> tuple[str, tuple[object, ...]]:
+def active_users_sql() -> tuple[str, tuple[Any, ...]]:
     """A SELECT of the columns ``user_ref`` and ``id`` of every active user, and its parameters.
 
     For set-based statements that join thousands of references at once.

@@ -86,21 +86,16 @@ def require(request: Request) -> datetime:
     raise StepUpRequiredError(_("Prove your second factor to go on."))
 
 
-def require_for_recharge(request: Request, *, tokens: int) -> None:
-    """Ask for the second factor where a recharge is larger than RECHARGE_STEP_UP_TOKENS.
+def unproven_tokens_max(request: Request) -> int | None:
+    """How many tokens the caller may recharge without a second factor; None means any number.
 
-    API keys are exempt while STEP_UP_EXEMPTS_API_KEYS is set: their scope ``recharges:write`` was
-    given to a program on purpose, and approvals still stand behind it.
-
-    Raises:
-        SecondFactorMissingError: a person without an authenticator.
-        StepUpRequiredError: no fresh proof, or an API key that is not exempt.
+    People prove it above RECHARGE_STEP_UP_TOKENS. API keys are exempt while
+    STEP_UP_EXEMPTS_API_KEYS is set: their scope ``recharges:write`` was given to a program on
+    purpose, and approvals still stand behind it. Raises what ``proven_at`` raises.
     """
-    if tokens <= settings.RECHARGE_STEP_UP_TOKENS:
-        return
-    if is_by_key(request) and settings.STEP_UP_EXEMPTS_API_KEYS:
-        return
-    require(request)
+    if is_by_key(request):
+        return None if settings.STEP_UP_EXEMPTS_API_KEYS else settings.RECHARGE_STEP_UP_TOKENS
+    return settings.RECHARGE_STEP_UP_TOKENS if proven_at(request) is None else None
 
 
 def session_proven_at(request: HttpRequest) -> datetime | None:

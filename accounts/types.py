@@ -34,6 +34,7 @@ class Scope(models.TextChoices):
     RECHARGES_READ = "recharges:read", _("See recharges")
     APPROVALS_READ = "approvals:read", _("See approval requests and policies")
     APPROVALS_VOTE = "approvals:vote", _("Vote on approval requests")
+    AUDIT_READ = "audit:read", _("See the books and their proof")
     USERS_WRITE = "users:write", _("Create users")
     USERS_READ = "users:read", _("See users")
 
@@ -45,6 +46,7 @@ STAFF_SCOPES: Final = frozenset(
         Scope.RECHARGES_READ,
         Scope.APPROVALS_READ,
         Scope.APPROVALS_VOTE,
+        Scope.AUDIT_READ,
         Scope.USERS_WRITE,
         Scope.USERS_READ,
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Field, Model
+from django.db.models import Field
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,7 +16,8 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts import step_up
 from accounts.types import Role
 from facefusion_site.common.unfold import ModelAdmin, TabularInline, display
-from tokens import services
+from tokens import proof_admin, services
+from tokens.admin_base import LedgerModelAdmin, ReadOnlyMixin
 from tokens.models import (
     ApprovalPolicy,
     ApprovalRequest,
@@ -29,27 +30,7 @@ from tokens.models import (
     Wallet,
 )
 
-Row = TypeVar("Row", bound=Model)
-
-
-class ReadOnlyMixin:
-    """No way to add, change or delete: money moves through services only."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class LedgerModelAdmin(ReadOnlyMixin, ModelAdmin[Row]):
-    """Defaults that stay fast on large tables."""
-
-    show_full_result_count = False
-    list_per_page = 50
+__all__ = ["proof_admin"]
 
 
 @admin.register(Wallet)

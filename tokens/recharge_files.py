@@ -21,6 +21,7 @@ from xml.etree.ElementTree import ParseError
 import openpyxl
 from django.utils.translation import gettext as _
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
 from tokens.errors import FileTooLargeError, UnreadableFileError
 from tokens.recharge_rows import BIGINT_MAX, TEXT_MAX, StagedRow, iso, storable
@@ -123,9 +124,9 @@ def _check_cell(cell: object, length_max: int) -> None:
     if cell is None or isinstance(cell, int | float | dt.date):
         return
     if not isinstance(cell, str):
-        # The reader of workbooks gives formulas that span cells as objects; NDJSON may nest.
-        is_nested = isinstance(cell, list | dict)
-        raise RowFaultError("row_unreadable" if is_nested else "formula_refused")
+        # A formula over several cells arrives as an object; NDJSON nests, workbooks have durations.
+        is_formula = isinstance(cell, ArrayFormula | DataTableFormula)
+        raise RowFaultError("formula_refused" if is_formula else "row_unreadable")
     if len(cell) > length_max:
         raise RowFaultError("cell_too_long")
     if cell.startswith(FORMULA_START) and not NUMBER.fullmatch(cell.strip()):
@@ -326,7 +327,7 @@ def _ndjson_row(line: bytes, rules: RowRules) -> StagedRow:
         return _unreadable(line, rules)
     if not isinstance(value, dict):
         return _unreadable(line, rules)
-    cells = {NAMES.get(name, name): cell for name, cell in value.items()}
+    cells = {NAMES.get(str(name), str(name)): cell for name, cell in value.items()}
     row = parse_row(cells, rules=rules)
     # A program that writes 5.0 does not count tokens.
     if not row.fault and isinstance(cells.get("amount"), float):

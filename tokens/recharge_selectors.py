@@ -136,8 +136,8 @@ def judged_failures(*, is_refused: bool, limit: int) -> tuple[RechargeLineView, 
         )
         rows = cursor.fetchall()
     return tuple(
-        _view(*row[:4], Outcome.ROLLED_BACK if row[4] == Outcome.APPLIED else Outcome(row[4]))
-        for row in rows
+        _view(row_no, key, ref, amount, Outcome.ROLLED_BACK if code == "applied" else Outcome(code))
+        for row_no, key, ref, amount, code in rows
     )
 
 

@@ -44,7 +44,7 @@ class RowsParser(BaseParser):
 
     source: RechargeSource
 
-    def parse(
+    def parse(  # type: ignore[override]  # DRF takes any object, its stubs know two
         self,
         stream: Any,
         media_type: str | None = None,  # DRF's signature
@@ -78,7 +78,7 @@ class XlsxParser(RowsParser):
     source = RechargeSource.XLSX
 
 
-def from_form(data: Mapping[str, Any]) -> RowsFile:
+def from_form(data: Any) -> RowsFile:
     """The file of a multipart form, by the ending of its name."""
     upload = data.get("file")
     if not isinstance(upload, UploadedFile):
@@ -86,7 +86,7 @@ def from_form(data: Mapping[str, Any]) -> RowsFile:
     return from_upload(upload)
 
 
-def from_upload(upload: UploadedFile) -> RowsFile:
+def from_upload(upload: UploadedFile[Any]) -> RowsFile:
     """An uploaded file, which Django keeps on disk where it is large.
 
     Raises:

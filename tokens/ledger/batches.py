@@ -58,7 +58,7 @@ def claim_key(*, actor_id: int, key_scope: str, key: str, fingerprint: str) -> R
         actor_id=actor_id, key_scope=key_scope, idempotency_key=key
     ).first()
     if stored is not None and stored.request_fingerprint != fingerprint:
-        raise _reused(batch_id=str(stored.pk))
+        raise _reused()
     if stored is None and not is_first:
         if is_first_of_its_kind:
             raise _reused()
@@ -68,9 +68,9 @@ def claim_key(*, actor_id: int, key_scope: str, key: str, fingerprint: str) -> R
     return stored
 
 
-def _reused(**context: object) -> IdempotencyKeyReusedError:
+def _reused() -> IdempotencyKeyReusedError:
     return IdempotencyKeyReusedError(
-        _("This key was used with another recharge."), param="Idempotency-Key", **context
+        _("This key was used with another recharge."), param="Idempotency-Key"
     )
 
 
@@ -125,7 +125,7 @@ def move(*, batch: RechargeBatch, to: Status, action: str, actor_id: int | None)
     batch.status = to
     batch.lease_id = None
     batch.lease_expires_at = None
-    batch.save(update_fields=["status", "lease_id", "lease_expires_at"])
+    batch.save(update_fields=["status", "lease_id", "lease_expires_at", "attempts"])
     record(batch=batch, action=action, actor_id=actor_id, before=before)
 
 

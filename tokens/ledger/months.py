@@ -92,6 +92,16 @@ def reopen(*, month: dt.date, actor_id: int, reason: str) -> MonthClose:
     return closed
 
 
+def open_from() -> dt.datetime | None:
+    """The first moment at which a transfer may take effect; None while no month is closed.
+
+    Read it under the wallets' locks or not, the trigger decides: a month that is closed in between
+    refuses the transfer with SQLSTATE TK002.
+    """
+    last = MonthClose.objects.filter(reopened_at__isnull=True).order_by("-month").first()
+    return None if last is None else _bounds(last.month)[1]
+
+
 def month_after(month: dt.date) -> dt.date:
     """The first day of the next month."""
     return (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)

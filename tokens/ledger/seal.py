@@ -140,7 +140,12 @@ def seal(*, block_rows: int = BLOCK_ROWS, run_rows: int = RUN_ROWS) -> SealCount
         head = SealBlock.objects.order_by("-number").first()
         low, high, is_done = _range(cursor, head, run_rows)
         number = head.number if head else 0
-        parameters = {"low": str(low), "high": str(high), "head": number, "rows": block_rows}
+        parameters: dict[str, Any] = {
+            "low": str(low),
+            "high": str(high),
+            "head": number,
+            "rows": block_rows,
+        }
         cursor.execute(ADD_TRANSFERS_SQL, parameters)
         transfers = cursor.rowcount
         cursor.execute(ADD_EVENTS_SQL, parameters)

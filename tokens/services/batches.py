@@ -116,6 +116,7 @@ def resume_batch(*, batch_id: uuid.UUID, actor_id: int) -> RechargeReceipt:
     """
     batch = _locked(batch_id, allowed=RUNNING | {Status.PAUSED})
     if batch.status == Status.PAUSED:
+        batch.attempts = 0
         batches.move(batch=batch, to=Status.QUEUED, action="resumed", actor_id=actor_id)
         send_on_commit(tasks.apply_recharge_batch, batch_id=str(batch_id))
     return recharge_selectors.receipt(batch, is_replay=False)
@@ -149,13 +150,16 @@ def retry_failures(
     actor_id: int,
     idempotency_key: str,
     mode: RechargeMode | None = None,
+    unproven_tokens_max: int | None = None,
 ) -> RechargeReceipt:
     """Send the failed lines of a batch again, as a batch of its own that names the first.
 
     Once per batch: what fails again is retried from the new one. Rows that could not be read are
-    left out. ``mode`` is that of the first batch unless given.
+    left out. ``mode`` is that of the first batch unless given; ``unproven_tokens_max`` is that of
+    ``create_batch``.
 
     Raises:
+        StepUpRequiredError: more than ``unproven_tokens_max`` tokens.
         BatchNotFoundError: there is no such batch.
         BatchStateError: it has not ended, or applied everything.
         AlreadyRetriedError: it was retried before.
@@ -182,7 +186,11 @@ def retry_failures(
         reverses_id=parent.reverses_id,
         reversal_policy=parent.reversal_policy,
     )
-    return create(draft=draft, rows=partial(_retry_rows, batch_id))
+    return create(
+        draft=draft,
+        rows=partial(_retry_rows, batch_id),
+        unproven_tokens_max=unproven_tokens_max,
+    )
 
 
 def reverse_batch(
@@ -191,12 +199,15 @@ def reverse_batch(
     order: ReversalOrder,
     actor_id: int,
     idempotency_key: str,
+    unproven_tokens_max: int | None = None,
 ) -> RechargeReceipt:
     """Take back what a recharge has granted, wholly or in chosen rows, each row at most once.
 
-    The reversal is a batch of its own, with approval, outcome per row, retry and progress.
+    The reversal is a batch of its own, with approval, outcome per row, retry and progress;
+    ``unproven_tokens_max`` is that of ``create_batch``.
 
     Raises:
+        StepUpRequiredError: more than ``unproven_tokens_max`` tokens.
         BatchNotFoundError: there is no such batch.
         BatchStateError: it has not ended.
         NothingToReverseError: it applied none of the rows, or is a reversal itself.
@@ -204,7 +215,11 @@ def reverse_batch(
     """
     original = recharge_selectors.batch_by_id(batch_id=batch_id)
     draft = partial(_reversal, original, order, actor_id, idempotency_key)
-    return create(draft=draft, rows=partial(_reversal_rows, batch_id, order.row_nos))
+    return create(
+        draft=draft,
+        rows=partial(_reversal_rows, batch_id, order.row_nos),
+        unproven_tokens_max=unproven_tokens_max,
+    )
 
 
 def preview_reversal(*, batch_id: uuid.UUID, order: ReversalOrder) -> RechargePreview:

@@ -13,6 +13,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils.translation import gettext as _
 
 from accounts import selectors as accounts_selectors
+from accounts.errors import StepUpRequiredError
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
 from tokens import recharge_selectors, tasks
@@ -64,7 +65,12 @@ def bulk_recharge(
 
 
 def create_batch(
-    *, order: RechargeOrder, rows: RowSource, actor_id: int, idempotency_key: str
+    *,
+    order: RechargeOrder,
+    rows: RowSource,
+    actor_id: int,
+    idempotency_key: str,
+    unproven_tokens_max: int | None = None,
 ) -> RechargeReceipt:
     """Create a recharge; apply it at once when it is small and needs no approval.
 
@@ -80,8 +86,11 @@ def create_batch(
             from the second row on.
         actor_id: primary key of the authenticated principal.
         idempotency_key: 1 to 255 characters, unique per principal, remembered for ever.
+        unproven_tokens_max: the caller has not proven a second factor and may recharge this many
+            tokens; None for any number.
 
     Raises:
+        StepUpRequiredError: more than ``unproven_tokens_max`` tokens; nothing was stored.
         InvalidRechargeError: there is no row.
         RechargeTooLargeError: there are more rows than the mode allows.
         IdempotencyKeyReusedError: the key was used with another request.
@@ -89,7 +98,7 @@ def create_batch(
         RechargeBusyError: the wallets could not be locked in time; nothing was stored.
     """
     draft = partial(_draft, order, actor_id, idempotency_key)
-    return create(draft=draft, rows=rows)
+    return create(draft=draft, rows=rows, unproven_tokens_max=unproven_tokens_max)
 
 
 def filtered_rows(*, order: RechargeOrder, users: UserFilter, amount: int) -> Iterator[StagedRow]:
@@ -149,7 +158,12 @@ def preview_batch(*, batch: RechargeBatch, rows: RowSource) -> RechargePreview:
     )
 
 
-def create(*, draft: Callable[[], RechargeBatch], rows: RowSource) -> RechargeReceipt:
+def create(
+    *,
+    draft: Callable[[], RechargeBatch],
+    rows: RowSource,
+    unproven_tokens_max: int | None = None,
+) -> RechargeReceipt:
     """Create whatever kind of batch ``draft`` makes.
 
     A wallet that changes between judging and locking rolls the attempt back; the next one locks
@@ -157,7 +171,12 @@ def create(*, draft: Callable[[], RechargeBatch], rows: RowSource) -> RechargeRe
     """
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
-            return _create(batch=draft(), rows=rows, locks_first=attempt > 1)
+            return _create(
+                batch=draft(),
+                rows=rows,
+                locks_first=attempt > 1,
+                unproven_tokens_max=unproven_tokens_max,
+            )
         except StateChangedError:
             log.info("tokens.recharge.retried", attempt=attempt)
         except OperationalError as error:
@@ -199,7 +218,7 @@ def _draft(order: RechargeOrder, actor_id: int | None, idempotency_key: str) -> 
     batch = RechargeBatch(
         operator=order.operator,
         reason=order.reason,
-        mode=Mode[order.mode.name],
+        mode=RechargeBatch.Mode[order.mode.name],
         source=RechargeBatch.Source[order.source.name],
         key_scope=CREATE_SCOPE,
         idempotency_key=idempotency_key,
@@ -215,7 +234,13 @@ def _draft(order: RechargeOrder, actor_id: int | None, idempotency_key: str) -> 
 
 
 @transaction.atomic(durable=True)
-def _create(*, batch: RechargeBatch, rows: RowSource, locks_first: bool) -> RechargeReceipt:
+def _create(
+    *,
+    batch: RechargeBatch,
+    rows: RowSource,
+    locks_first: bool,
+    unproven_tokens_max: int | None,
+) -> RechargeReceipt:
     stored = batches.claim_key(
         actor_id=batch.actor_id,
         key_scope=batch.key_scope,
@@ -233,6 +258,12 @@ def _create(*, batch: RechargeBatch, rows: RowSource, locks_first: bool) -> Rech
         totals.add(head)
     else:
         _stage(batch=batch, rows=chain(head, stream), totals=totals)
+    if unproven_tokens_max is not None and totals.tokens > unproven_tokens_max:
+        raise StepUpRequiredError(
+            _("Prove your second factor for more than %(max)d tokens.")
+            % {"max": unproven_tokens_max},
+            tokens_total=totals.tokens,
+        )
     batch.lines_count = totals.rows
     batch.tokens_requested = totals.tokens
     batch.content_sha256 = totals.sha256

@@ -54,7 +54,7 @@ def test_a_long_journal_is_sealed_in_several_runs():
     refs = [make_user().user_ref for _ in range(2)]
     for _ in range(5):
         recharge(refs, 1, actor=actor)
-    runs = []
+    runs: list[seal.SealCount] = []
     while not runs or not runs[-1].is_done:
         with transaction.atomic():
             runs.append(seal.seal(run_rows=3))
@@ -228,6 +228,7 @@ def test_seals_are_append_only(chain, statement):
 
 def test_a_statement_is_found_again_after_the_chain_has_grown(chain, tmp_path):
     path = statements.write(folder=tmp_path)
+    assert path is not None
     recharge([make_user().user_ref], 1, actor=chain)
     seal.seal_all()
     document = json.loads(path.read_text())
@@ -238,6 +239,7 @@ def test_a_statement_is_found_again_after_the_chain_has_grown(chain, tmp_path):
 
 def test_a_statement_names_what_contradicts_it(chain):
     document = proof.make_statement()
+    assert document is not None
     forged = {**document, "statement": {**document["statement"], "tokens_moved": 1}}
     assert proof.find_statement_faults(forged) == ["signature_wrong"]
     assert proof.find_statement_faults({**document, "key_id": "x"}) == ["other_key"]
@@ -256,6 +258,7 @@ def test_a_statement_names_what_contradicts_it(chain):
 
 def test_another_key_is_said_to_be_another_key(chain, settings):
     document = proof.make_statement()
+    assert document is not None
     settings.LEDGER_STATEMENT_KEY = "another key " * 5
     assert proof.find_statement_faults(document) == ["other_key"]
 

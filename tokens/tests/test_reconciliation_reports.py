@@ -29,12 +29,16 @@ DAY = dt.timedelta(days=1)
 def age(*, days: float, column: str) -> None:
     """Let one of the two times of everything so far be ``days`` earlier."""
     statements = {
-        "recorded_at": "UPDATE tokens_transfer SET recorded_at = recorded_at - %s",
-        "effective_at": "UPDATE tokens_transfer SET effective_at = effective_at - %s",
+        "recorded_at": (
+            "UPDATE tokens_transfer SET recorded_at = recorded_at - %s * interval '1 day'"
+        ),
+        "effective_at": (
+            "UPDATE tokens_transfer SET effective_at = effective_at - %s * interval '1 day'"
+        ),
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE tokens_transfer DISABLE TRIGGER USER")
-        cursor.execute(statements[column], [dt.timedelta(days=days)])
+        cursor.execute(statements[column], [days])
         cursor.execute("ALTER TABLE tokens_transfer ENABLE TRIGGER USER")
 
 

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import step_up
 from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.limits import limit
@@ -77,7 +78,7 @@ class RetryView(APIView):
         operation_id="recharge_batches_retry_failed",
         summary="Send the failed lines again as a batch of its own",
         tags=["recharges"],
-        parameters=[KEY_PARAMETER],
+        parameters=[KEY_PARAMETER, step_up.CODE_PARAMETER],
         request=requests.RetrySerializer,
         responses={201: RECEIPT, 202: RECEIPT, **PROBLEMS},
     )
@@ -91,6 +92,7 @@ class RetryView(APIView):
             actor_id=drf.user_id(request),
             idempotency_key=idempotency.require_key(request),
             mode=body.mode_wanted(),
+            unproven_tokens_max=step_up.unproven_tokens_max(request),
         )
         return created(receipt, path=request.path, pointer="#/rows")
 
@@ -104,7 +106,7 @@ class ReverseView(APIView):
         operation_id="recharge_batches_reverse",
         summary="Take back what a batch has granted",
         tags=["recharges"],
-        parameters=[KEY_PARAMETER],
+        parameters=[KEY_PARAMETER, step_up.CODE_PARAMETER],
         request=requests.ReversalSerializer,
         responses={
             200: serializers.RechargePreviewSerializer,
@@ -125,5 +127,6 @@ class ReverseView(APIView):
             order=body.order(),
             actor_id=drf.user_id(request),
             idempotency_key=idempotency.require_key(request),
+            unproven_tokens_max=step_up.unproven_tokens_max(request),
         )
         return created(receipt, path=request.path, pointer="#/rows")

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import step_up
 from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.limits import limit
@@ -130,7 +131,7 @@ class RechargeBatchListView(APIView):
         operation_id="recharge_batches_create",
         summary="Recharge many accounts at once",
         tags=["recharges"],
-        parameters=[KEY_PARAMETER, *UPLOAD_PARAMETERS],
+        parameters=[KEY_PARAMETER, step_up.CODE_PARAMETER, *UPLOAD_PARAMETERS],
         request=BODIES,
         examples=[RECHARGE_EXAMPLE],
         responses={
@@ -155,6 +156,7 @@ class RechargeBatchListView(APIView):
             rows=wanted.rows,
             actor_id=drf.user_id(request),
             idempotency_key=idempotency.require_key(request),
+            unproven_tokens_max=step_up.unproven_tokens_max(request),
         )
         return created(receipt, path=request.path, pointer=wanted.pointer)
 
