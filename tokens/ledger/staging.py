@@ -38,6 +38,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS tokens_judged (
     outcome text NOT NULL, wallet_id bigint, line_id bigint NOT NULL, lot_id bigint,
     transfer_id bigint, debit text
 ) ON COMMIT DELETE ROWS;
+DELETE FROM tokens_stage;
+DELETE FROM tokens_judged;
 """
 ROW_SQL = """
     e ->> 0, (e ->> 1)::bigint, e ->> 2, e ->> 3, (e ->> 4)::smallint,

@@ -21,8 +21,9 @@ from accounts.errors import RoleRequiredError, ScopeMissingError, UserNotFoundEr
 from accounts.permissions import scope
 from facefusion_site.common.errors import InvalidRequestError, NotFoundError
 from facefusion_site.common.schema import problems
+from facefusion_site.common.serializers import PageQuerySerializer
 from tokens import books, exports, proof_selectors
-from tokens.api.pages import PageQuerySerializer, page_query
+from tokens.api.pages import page_query
 from tokens.api.serializers import books as serializers
 from tokens.books import Basis
 from tokens.errors import InvalidCursorError, UnknownExportError
