@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import ClassVar
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -39,12 +39,14 @@ class BatchStepView(APIView):
 
 
 def _step(name: str, summary: str) -> Callable[[type[BatchStepView]], type[BatchStepView]]:
-    return extend_schema(
-        operation_id=f"recharge_batches_{name}",
-        summary=summary,
-        tags=["recharges"],
-        request=None,
-        responses={200: RECEIPT, **PROBLEMS},
+    return extend_schema_view(
+        post=extend_schema(
+            operation_id=f"recharge_batches_{name}",
+            summary=summary,
+            tags=["recharges"],
+            request=None,
+            responses={200: RECEIPT, **PROBLEMS},
+        )
     )
 
 
