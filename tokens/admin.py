@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts import step_up
 from accounts.types import Role
 from facefusion_site.common.unfold import ModelAdmin, TabularInline, display
-from tokens import proof_admin, services
+from tokens import proof_admin, recharge_admin, services
 from tokens.admin_base import LedgerModelAdmin, ReadOnlyMixin
 from tokens.models import (
     ApprovalPolicy,
@@ -24,13 +24,11 @@ from tokens.models import (
     ApprovalVote,
     ApproverRole,
     Hold,
-    RechargeBatch,
-    RechargeLine,
     Transfer,
     Wallet,
 )
 
-__all__ = ["proof_admin"]
+__all__ = ["proof_admin", "recharge_admin"]
 
 
 @admin.register(Wallet)
@@ -117,59 +115,6 @@ class HoldAdmin(LedgerModelAdmin[Hold]):
     )
     def status_label(self, hold: Hold) -> tuple[str, str]:
         return hold.status, hold.get_status_display()
-
-
-class RechargeLineInline(ReadOnlyMixin, TabularInline[RechargeLine, RechargeBatch]):
-    """The lines of a batch, in pages."""
-
-    model = RechargeLine
-    fields = ("row_no", "user_ref", "amount", "outcome")
-    readonly_fields = fields
-    ordering = ("row_no",)
-    per_page = 50
-    extra = 0
-    tab = True
-
-
-@admin.register(RechargeBatch)
-class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
-    """Bulk recharges with their lines."""
-
-    list_display = (
-        "id",
-        "created_at",
-        "actor",
-        "operator",
-        "reason",
-        "mode",
-        "status_label",
-        "lines_count",
-        "applied_count",
-        "failed_count",
-        "tokens_total",
-    )
-    list_filter = ("status", "mode")
-    list_select_related = ("actor",)
-    search_fields = ("=id", "operator", "reason", "actor__user_ref")
-    search_help_text = _("batch id, operator, reason or the principal's user_ref")
-    ordering = ("-created_at", "-id")
-    inlines = (RechargeLineInline,)
-
-    @admin.display(description=_("failed lines"))
-    def failed_count(self, batch: RechargeBatch) -> int:
-        return batch.lines_count - batch.applied_count
-
-    @display(
-        description=_("status"),
-        ordering="status",
-        label={
-            RechargeBatch.Status.APPLIED: "success",
-            RechargeBatch.Status.PARTIALLY_APPLIED: "warning",
-            RechargeBatch.Status.FAILED: "danger",
-        },
-    )
-    def status_label(self, batch: RechargeBatch) -> tuple[str, str]:
-        return batch.status, batch.get_status_display()
 
 
 class ApprovalVoteInline(ReadOnlyMixin, TabularInline[ApprovalVote, ApprovalRequest]):

@@ -18,6 +18,7 @@ from tokens.api.serializers.recharge_requests import (
 )
 from tokens.recharge_files import RowRules, read_rows
 from tokens.recharge_rows import StagedRow, staged
+from tokens.recharge_uploads import RowsFile
 from tokens.types import RechargeOrder, RechargeRequest, RechargeSource
 
 
@@ -41,7 +42,7 @@ def submission(request: Request) -> Submission:
         RechargeTooLargeError: more lines than one JSON body may have.
     """
     data = request.data
-    if isinstance(data, uploads.RowsFile):
+    if isinstance(data, RowsFile):
         return _from_file(data, parameters=request.query_params)
     if request.FILES or (request.content_type or "").startswith("multipart/"):
         return _from_file(uploads.from_form(data), parameters=data)
@@ -49,7 +50,7 @@ def submission(request: Request) -> Submission:
 
 
 def file_rows(
-    rows_file: uploads.RowsFile, *, head: RechargeUploadSerializer
+    rows_file: RowsFile, *, head: RechargeUploadSerializer
 ) -> Callable[[], Iterable[StagedRow]]:
     """A source that reads the file from its beginning each time."""
     rules = RowRules(
@@ -61,7 +62,7 @@ def file_rows(
     return partial(read_rows, rows_file.file, source=rows_file.source, rules=rules)
 
 
-def _from_file(rows_file: uploads.RowsFile, *, parameters: object) -> Submission:
+def _from_file(rows_file: RowsFile, *, parameters: object) -> Submission:
     head = RechargeUploadSerializer(data=parameters)
     head.is_valid(raise_exception=True)
     sent = {name: value for name, value in head.validated_data.items() if name != "dry_run"}

@@ -28,6 +28,7 @@ from tokens.services.recharge import (
     create_batch,
     filtered_rows,
     preview,
+    staged_template,
 )
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "reverse_batch",
     "save_policy",
     "settle_hold",
+    "staged_template",
     "stop_batch",
     "void_hold",
     "vote_on_batch",
