@@ -102,6 +102,9 @@ def finish(*, claim: Claim, output: SwapOutput) -> bool:
     try:
         tokens_services.settle_hold(hold_id=_hold_id(job), amount=job.quote.tokens)
     except HoldResolvedError:
+        tokens_services.record_late_result(
+            hold_id=_hold_id(job), tokens=job.quote.tokens, note=f"attempt {claim.attempt}"
+        )
         _fail(job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed during the run.")
         return False
     image = output.image

@@ -33,15 +33,17 @@ FINAL: Final = frozenset(
         Status.APPROVAL_EXPIRED,
     }
 )
+SHARE_LOCK_SQL = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 TRY_LOCK_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 def claim_key(*, actor_id: int, key_scope: str, key: str, fingerprint: str) -> RechargeBatch | None:
     """Reserve an idempotency key until the transaction ends; the batch it already made, if any.
 
-    Two advisory locks stand for a request that still runs: one for the key, one for key and
-    fingerprint. So another body is told apart from the same body before either has ended, and a
-    crash leaves nothing behind. The unique constraint on the batch is the last word.
+    Two advisory locks stand for a request that still runs. All requests of one key and body share
+    the first; the one that works holds the second, which is the key's alone. Who does not get the
+    second asks for the first alone: if nobody else shares it, the one that works has another body.
+    A crash leaves nothing behind, and the unique constraint on the batch is the last word.
 
     Raises:
         IdempotencyKeyReusedError: the key belongs to another request, finished or running.
@@ -50,17 +52,20 @@ def claim_key(*, actor_id: int, key_scope: str, key: str, fingerprint: str) -> R
     require_transaction()
     name = f"recharge:{actor_id}:{key_scope}:{key}"
     with connection.cursor() as cursor:
-        cursor.execute(TRY_LOCK_SQL, [f"{name}:{fingerprint}"])
-        (is_first_of_its_kind,) = cursor.fetchone()
+        cursor.execute(SHARE_LOCK_SQL, [f"{name}:{fingerprint}"])
         cursor.execute(TRY_LOCK_SQL, [name])
         (is_first,) = cursor.fetchone()
+        is_alone_of_its_kind = False
+        if not is_first:
+            cursor.execute(TRY_LOCK_SQL, [f"{name}:{fingerprint}"])
+            (is_alone_of_its_kind,) = cursor.fetchone()
     stored = RechargeBatch.objects.filter(
         actor_id=actor_id, key_scope=key_scope, idempotency_key=key
     ).first()
     if stored is not None and stored.request_fingerprint != fingerprint:
         raise _reused()
     if stored is None and not is_first:
-        if is_first_of_its_kind:
+        if is_alone_of_its_kind:
             raise _reused()
         raise IdempotencyInProgressError(
             _("The same request is still being worked on."), retry_after_s=1

@@ -1,5 +1,5 @@
 -- The hot tables have no foreign keys to wallets, lots, holds, lines and batches: checking each new row
--- against its parents cost about a third of a bulk recharge, and put a key-share lock on every
+-- against its parents costs time in a bulk recharge, and puts a key-share lock on every
 -- wallet. The children name parents that the same transaction has just written or locked; what a
 -- foreign key would add is that no parent goes away, and that is refused here.
 CREATE TRIGGER tokens_wallet_kept BEFORE DELETE ON tokens_wallet
