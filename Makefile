@@ -121,6 +121,7 @@ deploy-check: $(STAMP) ## Run Django's deployment checks on the production setti
 	@set -a; . ./.env.example; \
 		SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		API_KEY_PEPPER=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
+		LEDGER_STATEMENT_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		DJANGO_SETTINGS_MODULE=facefusion_site.settings.prod; set +a; \
 		$(MANAGE) check --deploy --fail-level INFO
 
