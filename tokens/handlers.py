@@ -11,10 +11,12 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tokens.ledger import holds, runs, seal, statements
+from tokens.ledger import expiry, holds, runs, seal, statements
+from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold
 
 log = structlog.get_logger(__name__)
+_LOTS_PER_ROUND = 1_000
 
 
 def expire_holds(*, now: dt.datetime | None = None, limit: int = 500) -> int:
@@ -31,6 +33,35 @@ def expire_holds(*, now: dt.datetime | None = None, limit: int = 500) -> int:
     due = Hold.objects.filter(status=Hold.Status.PENDING, expires_at__lte=moment)
     hold_ids = list(due.order_by("expires_at", "pk").values_list("pk", flat=True)[:limit])
     return sum(_expire(hold_id=hold_id, now=moment) for hold_id in hold_ids)
+
+
+def expire_lots(*, now: dt.datetime | None = None, rounds_max: int = 100) -> ExpiryCount:
+    """Move what is left of overdue lots to breakage, in short transactions of their own.
+
+    Wallets that somebody works on at that moment are left to a later run.
+
+    Args:
+        now: lots whose end is not after this moment; the current one by default.
+        rounds_max: at most this many transactions a run, so that a run stays short.
+
+    Returns:
+        What this run expired.
+    """
+    moment = now or timezone.now()
+    total = ExpiryCount()
+    for _ in range(rounds_max):
+        with transaction.atomic(durable=True):
+            count = expiry.expire_lots(now=moment, limit=_LOTS_PER_ROUND)
+        if not count.lots:
+            break
+        total = ExpiryCount(
+            wallets=total.wallets + count.wallets,
+            lots=total.lots + count.lots,
+            tokens=total.tokens + count.tokens,
+        )
+    if total.lots:
+        log.info("tokens.lots.expired", lots=total.lots, tokens=total.tokens)
+    return total
 
 
 @transaction.atomic(durable=True)

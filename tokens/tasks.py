@@ -15,6 +15,12 @@ def expire_holds(**_later: object) -> None:
     handlers.expire_holds()
 
 
+@shared_task(name="tokens.expire_lots", ignore_result=True)
+def expire_lots(**_later: object) -> None:
+    """Periodic: post what has expired."""
+    handlers.expire_lots()
+
+
 @shared_task(name="tokens.expire_approvals", ignore_result=True)
 def expire_approvals(**_later: object) -> None:
     """Periodic: end approval requests whose time has run out, with their batches."""

@@ -205,6 +205,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    # Expired tokens cannot be spent in between; this only writes it down.
+    "expire-lots": {
+        "task": "tokens.expire_lots",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
     "expire-approvals": {
         "task": "tokens.expire_approvals",
         "schedule": 60.0,

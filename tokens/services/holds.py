@@ -8,16 +8,16 @@ import uuid
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from tokens import handlers
 from tokens.errors import (
     HoldResolvedError,
     InsufficientTokensError,
     RefundRefusedError,
     WalletFrozenError,
 )
-from tokens.ledger import expiry, holds
+from tokens.ledger import holds
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold, HoldEvent
 from tokens.types import Operation, OverrunPolicy
@@ -148,16 +148,9 @@ def record_late_result(*, hold_id: uuid.UUID, tokens: int, note: str) -> None:
     holds.note(hold_id=hold_id, kind=HoldEvent.Kind.LATE_RESULT, tokens=tokens, text=note)
 
 
-def expire_lots(*, now: dt.datetime | None = None, limit: int = 1_000) -> ExpiryCount:
-    """Move what is left of overdue lots to breakage; owns one short transaction.
-
-    Call it until it counts no lots. Wallets that are busy at that moment are left to a later run.
-    """
-    with transaction.atomic(durable=True):
-        count = expiry.expire_lots(now=now or timezone.now(), limit=limit)
-    if count.lots:
-        log.info("tokens.lots.expired", lots=count.lots, tokens=count.tokens)
-    return count
+def expire_lots(*, now: dt.datetime | None = None) -> ExpiryCount:
+    """Move what is left of overdue lots to breakage; see ``handlers.expire_lots``."""
+    return handlers.expire_lots(now=now)
 
 
 def _grace() -> dt.timedelta:

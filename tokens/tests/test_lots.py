@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tokens import handlers, selectors, services
+from tokens import handlers, selectors, services, tasks
 from tokens.errors import (
     HoldResolvedError,
     InsufficientTokensError,
@@ -111,6 +111,15 @@ def test_expired_tokens_cannot_be_spent_even_before_the_sweep():
     assert services.expire_lots().lots == 0
     assert Transfer.objects.get(kind="EXPIRE").credit == "BREAKAGE"
     assert Wallet.objects.get(owner=user).available == 3
+
+
+def test_the_scheduled_task_expires_the_lots_of_many_wallets():
+    users = [make_user() for _ in range(3)]
+    for user in users:
+        age(grant(user, 2, expires_at=timezone.now() + DAY))
+    tasks.expire_lots.apply().get()
+    assert [wallet.available for wallet in Wallet.objects.all()] == [0, 0, 0]
+    assert Transfer.objects.filter(kind="EXPIRE").count() == 3
 
 
 def test_held_tokens_do_not_expire_under_a_job():
