@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.types import Role
 from tokens.approvals import VoteDecision
-from tokens.models import RechargeBatch
+from tokens.models import ApprovalVote, RechargeBatch
 from tokens.tests.approvals import (
     make_policy,
     make_staff,
@@ -78,6 +78,8 @@ def request_(people):
 
 def test_a_good_vote_goes_in(request_, people):
     insert_vote(request_, people[1])
+    vote = ApprovalVote.objects.get(request=request_)
+    assert (vote.voter_id, vote.decision) == (people[1].pk, "APPROVE")
 
 
 @pytest.mark.parametrize(

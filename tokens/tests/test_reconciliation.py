@@ -23,6 +23,7 @@ from tokens.models import AuditEvent, BalanceSnapshot, MonthClose, ReconRun, Sna
 from tokens.services import reconciliation
 from tokens.tests.corruption import corrupted
 from tokens.tests.factories import make_user
+from tokens.types import LotTerms, RechargeItem, RechargeMode, RechargeRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -265,6 +266,26 @@ def test_a_closed_month_takes_no_transfer_and_keeps_its_figures(last_month, admi
         credit(effective_at=noon(last_month - DAY))
     credit(effective_at=noon(months.month_after(last_month)))
     assert AuditEvent.objects.filter(action="ledger_month.closed", actor=admin).count() == 1
+
+
+def test_a_recharge_dated_into_a_closed_month_takes_effect_now(last_month, admin):
+    reconciliation.close_month(month=last_month, actor_id=admin.pk)
+    user = make_user()
+    started = timezone.now()
+    receipt = services.bulk_recharge(
+        request=RechargeRequest(
+            items=(RechargeItem(user.user_ref, 5),),
+            mode=RechargeMode.ATOMIC,
+            operator="",
+            reason="late invoice",
+            terms=LotTerms(effective_at=noon(last_month)),
+        ),
+        actor_id=admin.pk,
+        idempotency_key="late",
+    )
+    assert receipt.applied_count == 1
+    transfer = Transfer.objects.get(wallet__owner=user)
+    assert started <= transfer.effective_at <= timezone.now()
 
 
 def test_the_first_open_moment_follows_closing_and_reopening(last_month, admin):

@@ -57,6 +57,7 @@ class _Converter:
         }
 
     def convert(self) -> onnx.ModelProto:
+        """Write the whole graph: ``image`` (N, 3, H, W) RGB 0..1 to ``points`` and ``score``."""
         source = self._graph.Inputs(0)
         _, height, width, channels = self._shape(source)
         self._names[source] = "image"
