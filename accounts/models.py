@@ -14,7 +14,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Role
+from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Plan, Role
 
 
 def generate_user_ref() -> str:
@@ -65,6 +65,14 @@ class User(AbstractUser):
         help_text=_("The public id that integrators use. Upper and lower case differ."),
     )
     role = models.CharField(_("role"), max_length=16, choices=Role.choices, default=Role.USER)
+    plan = models.CharField(
+        _("plan"),
+        max_length=16,
+        choices=Plan.choices,
+        default=Plan.FREE,
+        db_default=Plan.FREE,
+        help_text=_("Recharges can be aimed at a plan; VIP accounts get tokens every day."),
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -81,6 +89,17 @@ class User(AbstractUser):
                 condition=models.Q(role=Role.USER, is_staff=False, is_superuser=False)
                 | models.Q(role=Role.OPERATOR, is_staff=True, is_superuser=False)
                 | models.Q(role=Role.ADMIN, is_staff=True, is_superuser=True),
+            ),
+            models.CheckConstraint(
+                name="accounts_user_plan_known", condition=models.Q(plan__in=Plan.values)
+            ),
+        ]
+        indexes = [
+            # Most accounts are free, and nothing asks for all of those in the order of their age.
+            models.Index(
+                name="accounts_user_by_paid_plan",
+                fields=["plan", "id"],
+                condition=~models.Q(plan=Plan.FREE),
             ),
         ]
 

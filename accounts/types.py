@@ -22,6 +22,15 @@ class Role(models.TextChoices):
     ADMIN = "ADMIN", _("Administrator")
 
 
+class Plan(models.TextChoices):
+    """What a user has subscribed to; it says nothing about what the user may do."""
+
+    FREE = "free", _("Free")
+    VIP = "vip", _("VIP")
+    ENTERPRISE = "enterprise", _("Enterprise")
+    CUSTOM = "custom", _("Custom")
+
+
 class Scope(models.TextChoices):
     """What a request may do. Sessions and access tokens carry all scopes of the user's role."""
 

@@ -30,6 +30,7 @@ TRIGGERS = (
     "tokens_rechargebatch_approved",
     "tokens_rechargeline_immutable",
     "tokens_reconrun_immutable",
+    "tokens_scheduledgrant_immutable",
     "tokens_sealblock_immutable",
     "tokens_sealedevent_immutable",
     "tokens_sealmember_immutable",

@@ -13,6 +13,7 @@ from tokens.models.approvals import (
     ApprovalVote,
     ApproverRole,
 )
+from tokens.models.grants import ScheduledGrant
 from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
 from tokens.models.proof import (

@@ -45,6 +45,7 @@ class RechargeBatch(models.Model):
         FILTER = "FILTER", _("User filter")
         RETRY = "RETRY", _("Failed lines of another batch")
         REVERSAL = "REVERSAL", _("Reversal of another batch")
+        SCHEDULE = "SCHEDULE", _("Rule that runs by itself")
 
     class ReversalPolicy(models.TextChoices):
         REFUSE = "REFUSE", _("Only what is untouched")
@@ -144,7 +145,7 @@ class RechargeBatch(models.Model):
                 )
                 | Q(source="REVERSAL", reverses__isnull=False, parent__isnull=True)
                 | Q(
-                    source__in=["JSON", "NDJSON", "CSV", "XLSX", "FILTER"],
+                    source__in=["JSON", "NDJSON", "CSV", "XLSX", "FILTER", "SCHEDULE"],
                     parent__isnull=True,
                     reverses__isnull=True,
                 ),
