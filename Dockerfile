@@ -45,6 +45,8 @@ COPY --from=venv-cpu /opt/venv /opt/venv
 # Collecting files needs no server and no real secret: these values end with the command.
 RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
     API_KEY_PEPPER="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+    LEDGER_STATEMENT_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+    FACTOR_SECRET_KEYS="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
     PUBLIC_URL=https://build.invalid ALLOWED_HOSTS=build.invalid \
     DATABASE_URL=postgres://build.invalid/none REDIS_URL=redis://build.invalid/0 \
     python manage.py collectstatic --no-input --verbosity 0

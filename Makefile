@@ -122,6 +122,7 @@ deploy-check: $(STAMP) ## Run Django's deployment checks on the production setti
 		SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		API_KEY_PEPPER=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		LEDGER_STATEMENT_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
+		FACTOR_SECRET_KEYS=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		DJANGO_SETTINGS_MODULE=facefusion_site.settings.prod; set +a; \
 		$(MANAGE) check --deploy --fail-level INFO
 

@@ -160,6 +160,17 @@ class SecondFactorMissingError(DomainError):
     next_step = _("Enrol an authenticator at /api/v1/second-factor first.")
 
 
+class SecondFactorUnreadableError(DomainError):
+    """The stored secret of the authenticator cannot be decrypted."""
+
+    code = "second_factor_unreadable"
+    http_status = 503
+    title = _("The second factor cannot be checked")
+    next_step = _(
+        "Tell an administrator: the key that protects authenticators is missing or wrong."
+    )
+
+
 class StepUpRefusedError(DomainError):
     """The code is wrong, used before or too old."""
 

@@ -97,3 +97,12 @@ class SecondFactorState:
 
     is_enrolled: bool
     recovery_codes_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReencryptedFactors:
+    """Authenticators looked at, brought under the newest key, and readable with no key at all."""
+
+    total: int
+    changed: int
+    unreadable: tuple[str, ...]

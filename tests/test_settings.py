@@ -26,6 +26,7 @@ PRODUCTION = {
     "SECRET_KEY": "s3cret" * 10,
     "API_KEY_PEPPER": "p3pper" * 10,
     "LEDGER_STATEMENT_KEY": "st4tement" * 10,
+    "FACTOR_SECRET_KEYS": "f4ctor" * 10,
     "DATABASE_URL": "postgres://facefusion:pw@127.0.0.1:1/facefusion",
     "REDIS_URL": "redis://:pw@127.0.0.1:1/0",
 }
@@ -67,6 +68,7 @@ def test_the_example_lists_exactly_the_variables_that_are_read() -> None:
         "SECRET_KEY",
         "API_KEY_PEPPER",
         "LEDGER_STATEMENT_KEY",
+        "FACTOR_SECRET_KEYS",
         "PUBLIC_URL",
         "ALLOWED_HOSTS",
         "DATABASE_URL",
@@ -88,6 +90,16 @@ def test_production_does_not_start_without(name: str, value: str | None) -> None
     [
         ("SECRET_KEY", EXAMPLE["SECRET_KEY"], "SECRET_KEY still holds the text of .env.example"),
         ("API_KEY_PEPPER", "short-secret", "API_KEY_PEPPER needs at least 50 characters"),
+        (
+            "FACTOR_SECRET_KEYS",
+            EXAMPLE["FACTOR_SECRET_KEYS"],
+            "FACTOR_SECRET_KEYS still holds the text of .env.example",
+        ),
+        (
+            "FACTOR_SECRET_KEYS",
+            "f4ctor" * 10 + ",short-secret",
+            "FACTOR_SECRET_KEYS needs at least 50 characters",
+        ),
         ("DATABASE_URL", "sqlite:///x", "DATABASE_URL must start with postgres://"),
         ("REDIS_URL", "unix:///run/redis", "REDIS_URL must start with redis://"),
     ],
@@ -122,6 +134,14 @@ def test_production_is_locked_down() -> None:
     assert got["CELERY_BROKER_URL"] == "redis://:pw@127.0.0.1:1/0"
     assert got["CACHES"]["default"]["LOCATION"] == "redis://:pw@127.0.0.1:1/1"
     assert "JSONRenderer" in str(got["LOGGING"]["formatters"]["line"]["processors"])
+
+
+def test_production_takes_the_newest_of_several_factor_keys_first() -> None:
+    new, old = "n3wer" * 10, "0lder" * 10
+    done = load(
+        "prod", {**PRODUCTION, "FACTOR_SECRET_KEYS": f"{new}, {old}"}, "settings.FACTOR_SECRET_KEYS"
+    )
+    assert json.loads(done.stdout) == [new, old]
 
 
 def test_production_without_a_proxy_ignores_forwarded_headers() -> None:

@@ -9,8 +9,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
-from django_otp.oath import totp
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -22,7 +20,8 @@ from accounts.errors import (
     StepUpThrottledError,
     UserNotFoundError,
 )
-from accounts.models import RecoveryCode, StepUpGrant
+from accounts.models import Authenticator, RecoveryCode, StepUpGrant
+from accounts.tests.authenticators import code_of, enrol, forget_used_codes
 from accounts.types import Role, Scope
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,24 +32,6 @@ def make_operator(name="olga"):
     return services.register_user(
         username=name, password=PASSWORD, user_ref=name, role=Role.OPERATOR
     )
-
-
-def code_of(user, *, steps=0) -> str:
-    """What the authenticator shows now, or so many steps of 30 seconds away."""
-    device = TOTPDevice.objects.get(user=user)
-    return f"{totp(device.bin_key, drift=steps):06d}"
-
-
-def forget_used_codes(user) -> None:
-    """As if half a minute had passed: the code shown now has not been used."""
-    TOTPDevice.objects.filter(user=user).update(last_t=-1)
-
-
-def enrol(user) -> tuple[str, ...]:
-    second_factor.start_enrolment(user_id=user.pk)
-    codes = second_factor.confirm_enrolment(user_id=user.pk, code=code_of(user))
-    forget_used_codes(user)
-    return codes
 
 
 def signed_in(user) -> APIClient:
@@ -172,7 +153,7 @@ def test_wrong_codes_make_the_next_try_wait():
         second_factor.prove(user_id=user.pk, code="aaaa-bbbb-cccc-dddd", credential=None)
     time.sleep(1.1)
     second_factor.prove(user_id=user.pk, code=code_of(user), credential=None)
-    assert TOTPDevice.objects.get(user=user).throttling_failure_count == 0
+    assert Authenticator.objects.get(user=user).throttling_failure_count == 0
 
 
 def test_tries_are_limited_over_the_api(settings):

@@ -14,6 +14,10 @@ API_KEY_PEPPER = env.str(
 LEDGER_STATEMENT_KEY = env.str(
     "LEDGER_STATEMENT_KEY", default=local.secret(BASE_DIR / ".data", name="ledger_statement_key")
 )
+FACTOR_SECRET_KEYS = env.list(
+    "FACTOR_SECRET_KEYS",
+    default=[local.secret(BASE_DIR / ".data", name="factor_secret_key")],
+)
 # The environment decides; else the servers of `make up`; else the usual ports of a local install.
 _embedded = embedded_state.load(BASE_DIR / ".data" / "embedded")
 _local = (

@@ -9,6 +9,7 @@ DEBUG = False
 SECRET_KEY = required.secret(env, "SECRET_KEY")
 API_KEY_PEPPER = required.secret(env, "API_KEY_PEPPER")
 LEDGER_STATEMENT_KEY = required.secret(env, "LEDGER_STATEMENT_KEY")
+FACTOR_SECRET_KEYS = required.secrets(env, "FACTOR_SECRET_KEYS")
 PUBLIC_URL = required.text(env, "PUBLIC_URL").rstrip("/")
 ALLOWED_HOSTS = [host.strip() for host in required.text(env, "ALLOWED_HOSTS").split(",")]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])

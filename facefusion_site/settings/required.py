@@ -27,8 +27,24 @@ def secret(env: environ.Env, name: str, *, length_min: int = 50) -> str:
             the variable and never shows the value.
     """
     value = text(env, name)
+    _check_secret(value, name=name, length_min=length_min)
+    return value
+
+
+def secrets(env: environ.Env, name: str, *, length_min: int = 50) -> list[str]:
+    """Read secrets that are separated by commas; the first one is the newest.
+
+    Raises:
+        ImproperlyConfigured: there is none, or one of them is too short or the example's.
+    """
+    values = [value.strip() for value in text(env, name).split(",")]
+    for value in values:
+        _check_secret(value, name=name, length_min=length_min)
+    return values
+
+
+def _check_secret(value: str, *, name: str, length_min: int) -> None:
     if value.startswith(EXAMPLE_PREFIX):
         raise ImproperlyConfigured(f"{name} still holds the text of .env.example.")
     if len(value) < length_min:
         raise ImproperlyConfigured(f"{name} needs at least {length_min} characters.")
-    return value

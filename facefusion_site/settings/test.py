@@ -9,6 +9,7 @@ from facefusion_site.settings.logging import logging_config
 SECRET_KEY = "only-for-tests-" + "x" * 50
 API_KEY_PEPPER = "only-for-tests-" + "y" * 50
 LEDGER_STATEMENT_KEY = "only-for-tests-" + "z" * 50
+FACTOR_SECRET_KEYS = ["only-for-tests-" + "f" * 50]
 # Port 1 answers nobody: tools that only load the settings need no server.
 # Without a pool: a thread that ends with an open connection would keep it from the next test.
 DATABASES = databases(

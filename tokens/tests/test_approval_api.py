@@ -7,13 +7,11 @@ import uuid
 
 import pytest
 from django.core.cache import cache
-from django_otp.oath import totp
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import second_factor
 from accounts import services as accounts_services
+from accounts.tests.authenticators import code_of, enrol, forget_wrong_codes
 from accounts.types import Role, Scope
 from tokens import services
 from tokens.approvals import VoteDecision
@@ -47,17 +45,6 @@ def vote(request, voter, decision=VoteDecision.APPROVE, **fields):
     return services.vote_on_batch(
         request_id=request.pk, voter_id=voter.pk, ballot=ballot(request, decision, **fields)
     )
-
-
-def enrol(user):
-    """Give the user an authenticator whose present code is unused."""
-    second_factor.start_enrolment(user_id=user.pk)
-    second_factor.confirm_enrolment(user_id=user.pk, code=code_of(user))
-    TOTPDevice.objects.filter(user=user).update(last_t=-1)
-
-
-def code_of(user):
-    return f"{totp(TOTPDevice.objects.get(user=user).bin_key):06d}"
 
 
 def signed_in(user):
@@ -95,7 +82,7 @@ def test_a_person_decides_with_a_code(policy):
     enrol(checker)
     assert outcome(cast(api, request)) == (403, "step_up_required")
     assert outcome(cast(api, request, code="000000"))[1] == "step_up_refused"
-    TOTPDevice.objects.update(throttling_failure_count=0)
+    forget_wrong_codes(checker)
     code = code_of(checker)
     reply = cast(api, request, code=code)
     assert reply.status_code == 200, reply.data
