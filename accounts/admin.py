@@ -53,8 +53,16 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "user_ref", "role_badge", "email", "is_active", "date_joined")
-    list_filter = ("role", "is_active")
+    list_display = (
+        "username",
+        "user_ref",
+        "role_badge",
+        "plan",
+        "email",
+        "is_active",
+        "date_joined",
+    )
+    list_filter = ("role", "plan", "is_active")
     search_fields = ("username", "user_ref", "email")
     search_help_text = _("user name, user_ref or e-mail")
     ordering = ("-date_joined", "-pk")
@@ -63,12 +71,15 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
-        (None, {"fields": ("username", "password", "user_ref", "role", "is_active")}),
+        (None, {"fields": ("username", "password", "user_ref", "role", "plan", "is_active")}),
         (_("Contact"), {"fields": ("email", "first_name", "last_name")}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
-        (None, {"fields": ("username", "user_ref", "role", "email", "password1", "password2")}),
+        (
+            None,
+            {"fields": ("username", "user_ref", "role", "plan", "email", "password1", "password2")},
+        ),
     )
     inlines = (ApiKeyInline,)
     actions_detail = ("issue_key",)

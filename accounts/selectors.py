@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
@@ -88,9 +89,36 @@ def active_users_sql() -> tuple[str, tuple[Any, ...]]:
     return sql, tuple(parameters)
 
 
+def every_user_sql() -> tuple[str, tuple[Any, ...]]:
+    """Like ``active_users_sql``, with the accounts that are switched off."""
+    sql, parameters = User.objects.order_by().values("user_ref", "id").query.sql_with_params()
+    return sql, tuple(parameters)
+
+
+def plan_users_sql(*, plan: str, joined_before: dt.datetime) -> tuple[str, tuple[Any, ...]]:
+    """Like ``active_users_sql``, for the accounts of one plan that joined before a moment."""
+    rows = User.objects.filter(is_active=True, plan=plan, date_joined__lt=joined_before)
+    sql, parameters = rows.order_by().values("user_ref", "id").query.sql_with_params()
+    return sql, tuple(parameters)
+
+
+def principal(*, name: str) -> tuple[int, Role]:
+    """Primary key and role of the active account with this user name or public reference.
+
+    Raises:
+        UserNotFoundError: there is none, or the name means two of them.
+    """
+    rows = User.objects.filter(Q(username=name) | Q(user_ref=name), is_active=True)
+    found = list(rows.values_list("pk", "role")[:2])
+    if len(found) != 1:
+        raise UserNotFoundError(_("No one active user has this name."), param="actor")
+    return found[0][0], Role(found[0][1])
+
+
 def active_user_refs(
     *,
     role: str | None = None,
+    plan: str | None = None,
     prefix: str | None = None,
     refs: Collection[str] | None = None,
     joined_after: dt.datetime | None = None,
@@ -102,6 +130,8 @@ def active_user_refs(
     users = User.objects.filter(is_active=True)
     if role is not None:
         users = users.filter(role=role)
+    if plan is not None:
+        users = users.filter(plan=plan)
     if prefix is not None:
         users = users.filter(user_ref__startswith=prefix)
     if refs is not None:

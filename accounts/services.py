@@ -11,6 +11,7 @@ from typing import Final
 
 import psycopg
 import structlog
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -31,6 +32,8 @@ from accounts.types import ROLE_SCOPES, STAFF_ROLES, USER_REF_PATTERN, IssuedKey
 
 log = structlog.get_logger(__name__)
 
+_SYSTEM_PREFIX: Final = "system/"
+_SCHEDULER: Final = f"{_SYSTEM_PREFIX}scheduler"
 _USE_RESOLUTION: Final = timedelta(minutes=1)
 _NAME_LENGTH_MAX: Final = 100
 
@@ -57,7 +60,7 @@ def register_user(
     Raises:
         UserRefInvalidError: ``user_ref`` does not match ``USER_REF_PATTERN``.
         PasswordRefusedError: the validators in the settings refuse the password.
-        UserExistsError: the user name or the ``user_ref`` is taken.
+        UserExistsError: the user name or the ``user_ref`` is taken, or the name reserved.
     """
     if user_ref is None:
         user_ref = generate_user_ref()
@@ -67,6 +70,8 @@ def register_user(
             param="user_ref",
         )
     username = username or user_ref
+    if username.startswith(_SYSTEM_PREFIX):
+        raise UserExistsError(_("This user name is reserved."), param="username")
     _check_password(password, username=username, email=email)
     try:
         # The inner savepoint keeps the caller's transaction usable after a refused insert.
@@ -92,6 +97,19 @@ def set_role(*, user_id: int, role: Role) -> None:
     transaction.on_commit(
         partial(log.info, "accounts.role.changed", user_id=user_id, role=role.value)
     )
+
+
+def system_user() -> int:
+    """Primary key of the account on record for what the platform does by itself.
+
+    It is switched off, so that it can neither sign in, hold a key, vote, nor be recharged. Nobody
+    can register its name.
+    """
+    user, _is_new = User.objects.get_or_create(
+        username=_SCHEDULER,
+        defaults={"password": make_password(None), "is_active": False},
+    )
+    return user.pk
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
-from tokens.checks import check_prices
+from tokens.checks import check_grants, check_prices
 
 
 class TokensConfig(AppConfig):
@@ -11,3 +11,4 @@ class TokensConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(check_prices)
+        checks.register(check_grants)

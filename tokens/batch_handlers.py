@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import structlog
@@ -20,11 +21,17 @@ log = structlog.get_logger(__name__)
 CONTENTION_ATTEMPTS_MAX: Final = 6
 
 
-def apply_recharge_batch(*, batch_id: uuid.UUID) -> None:
+def apply_recharge_batch(
+    *, batch_id: uuid.UUID, after_chunk: Callable[[], object] | None = None
+) -> None:
     """Apply a queued batch, or go on where a lost worker stopped; does nothing if others do.
 
     Atomic: one transaction. Soft-fail: one per chunk, so that a crash loses a chunk's work and
     nothing else, and a pause or stop takes effect between two chunks.
+
+    Args:
+        batch_id: the batch.
+        after_chunk: called after the commit of every chunk.
     """
     with transaction.atomic(durable=True):
         batch = batches.claim(batch_id=batch_id, lease=_lease())
@@ -43,6 +50,8 @@ def apply_recharge_batch(*, batch_id: uuid.UUID) -> None:
     seq: int | None = 0
     while seq is not None:
         seq = _insist(_apply_chunk, batch_id=batch_id, lease_id=batch.lease_id, seq=seq)
+        if after_chunk is not None:
+            after_chunk()
 
 
 def unclaimed_batches(*, limit: int = 100) -> list[uuid.UUID]:

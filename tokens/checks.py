@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 PRICE_SETTINGS = ("TOKENS_PRICE_IMAGE", "TOKENS_PRICE_VIDEO_SECOND")
+GRANT_SETTINGS = (
+    "VIP_GRANT_TOKENS",
+    "VIP_GRANT_VALID_DAYS",
+    "VIP_GRANT_TOTAL_MAX",
+    "GRANT_CATCH_UP_DAYS",
+)
 
 
 def check_prices(**_kwargs: Any) -> list[CheckMessage]:
@@ -19,3 +26,23 @@ def check_prices(**_kwargs: Any) -> list[CheckMessage]:
         for name in PRICE_SETTINGS
         if getattr(settings, name) < 1
     ]
+
+
+def check_grants(**_kwargs: Any) -> list[CheckMessage]:
+    """The settings of scheduled grants can be used: they are read at night, when nobody watches."""
+    faults = [
+        Error(f"{name} must be 0 or more.", hint="Set it in the environment.", id="tokens.E002")
+        for name in GRANT_SETTINGS
+        if getattr(settings, name) < 0
+    ]
+    try:
+        ZoneInfo(settings.GRANT_TIME_ZONE)
+    except (ValueError, OSError, KeyError):
+        faults.append(
+            Error(
+                f"GRANT_TIME_ZONE names no time zone: {settings.GRANT_TIME_ZONE!r}.",
+                hint="Use a name of the IANA database, such as Asia/Shanghai.",
+                id="tokens.E003",
+            )
+        )
+    return [*faults]

@@ -306,3 +306,28 @@ class FileTooLargeError(DomainError):
     http_status = 413
     title = _("The file is too large")
     next_step = _("Split the file; each part is a recharge of its own.")
+
+
+class GrantDayError(DomainError):
+    """A scheduled grant for a day that lies ahead, or that is over for too long."""
+
+    code = "grant_day_refused"
+    title = _("This day cannot be granted")
+    next_step = _("Name today, or a missed day within GRANT_CATCH_UP_DAYS.")
+
+
+class GrantAmountError(DomainError):
+    """A scheduled grant of no tokens, or for no account."""
+
+    code = "grant_amount_invalid"
+    title = _("The grant has nothing to give")
+    next_step = _("Name an amount and a limit of 1 or more, or set VIP_GRANT_TOKENS.")
+
+
+class GrantTotalError(DomainError):
+    """The day's grants would be more than the settings take for plausible; nothing was granted."""
+
+    code = "grant_total_exceeded"
+    http_status = 409
+    title = _("The grants of the day would be too many tokens")
+    next_step = _("Check amount and accounts; if they are right, raise VIP_GRANT_TOTAL_MAX.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
+from collections.abc import Callable
 
 import structlog
 from django.conf import settings
@@ -35,30 +36,36 @@ def expire_holds(*, now: dt.datetime | None = None, limit: int = 500) -> int:
     return sum(_expire(hold_id=hold_id, now=moment) for hold_id in hold_ids)
 
 
-def expire_lots(*, now: dt.datetime | None = None, rounds_max: int = 100) -> ExpiryCount:
+def expire_lots(
+    *,
+    now: dt.datetime | None = None,
+    lots_max: int | None = 100_000,
+    progress: Callable[[int], None] | None = None,
+) -> ExpiryCount:
     """Move what is left of overdue lots to breakage, in short transactions of their own.
 
     Wallets that somebody works on at that moment are left to a later run.
 
     Args:
         now: lots whose end is not after this moment; the current one by default.
-        rounds_max: at most this many transactions a run, so that a run stays short.
+        lots_max: begin no further transaction after so many lots; None for no end. All overdue
+            lots of a wallet go together, so a run may end a little above it.
+        progress: told after each transaction how many lots it expired.
 
     Returns:
         What this run expired.
     """
     moment = now or timezone.now()
     total = ExpiryCount()
-    for _ in range(rounds_max):
+    while lots_max is None or total.lots < lots_max:
+        left = _LOTS_PER_ROUND if lots_max is None else lots_max - total.lots
         with transaction.atomic(durable=True):
-            count = expiry.expire_lots(now=moment, limit=_LOTS_PER_ROUND)
+            count = expiry.expire_lots(now=moment, limit=min(left, _LOTS_PER_ROUND))
         if not count.lots:
             break
-        total = ExpiryCount(
-            wallets=total.wallets + count.wallets,
-            lots=total.lots + count.lots,
-            tokens=total.tokens + count.tokens,
-        )
+        total = total + count
+        if progress is not None:
+            progress(count.lots)
     if total.lots:
         log.info("tokens.lots.expired", lots=total.lots, tokens=total.tokens)
     return total

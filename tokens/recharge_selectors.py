@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from tokens.errors import BatchNotFoundError, InvalidCursorError
@@ -69,6 +69,24 @@ def batch_by_id(*, batch_id: uuid.UUID) -> RechargeBatch:
     if batch is None:
         raise BatchNotFoundError(_("There is no recharge batch with this id."))
     return batch
+
+
+def standing(*, batch_id: uuid.UUID) -> tuple[str, int]:
+    """Status and number of done lines of a batch.
+
+    Raises:
+        BatchNotFoundError: there is no such batch.
+    """
+    row = RechargeBatch.objects.filter(pk=batch_id).values_list("status", "done_count").first()
+    if row is None:
+        raise BatchNotFoundError(_("There is no recharge batch with this id."))
+    return row
+
+
+def outcomes(*, batch_id: uuid.UUID) -> dict[str, int]:
+    """How many lines of a batch have ended with which code, the most frequent code first."""
+    lines = RechargeLine.objects.filter(batch_id=batch_id).values_list("outcome")
+    return dict(lines.annotate(count=Count("pk")).order_by("-count", "outcome"))
 
 
 def recharge_batches(

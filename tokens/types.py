@@ -186,6 +186,7 @@ class RechargeSource(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     FILTER = "filter"
+    SCHEDULE = "schedule"
 
 
 class ReversalPolicy(StrEnum):
@@ -230,6 +231,7 @@ class UserFilter:
     user_ref_prefix: str | None = None
     user_refs: tuple[str, ...] | None = None
     joined_after: dt.datetime | None = None
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,3 +309,31 @@ class RechargeReceipt:
     def is_finished(self) -> bool:
         """Whether nothing will happen any more."""
         return self.finished_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantReceipt:
+    """What a run of a scheduled grant did for one day.
+
+    ``receipt`` is that of the batch that the run created, None when every account had its tokens;
+    ``unfinished`` names the batches of the day that a worker has still to apply, those of earlier
+    runs included. ``remaining_count`` accounts were over the limit: another run is for them.
+    """
+
+    day: dt.date
+    amount: int
+    expires_at: dt.datetime | None
+    receipt: RechargeReceipt | None
+    remaining_count: int
+    unfinished: tuple[uuid.UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantPreview:
+    """What a run would do at this moment; ``preview`` is None when nobody is due."""
+
+    day: dt.date
+    amount: int
+    expires_at: dt.datetime | None
+    due_count: int
+    preview: RechargePreview | None

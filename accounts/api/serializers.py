@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from accounts.types import Role, Scope
+from accounts.types import Plan, Role, Scope
 
 
 class SignInSerializer(serializers.Serializer[Any]):
@@ -42,6 +42,7 @@ class UserSerializer(serializers.Serializer[Any]):
     username = serializers.CharField()
     email = serializers.CharField()
     role = serializers.SerializerMethodField()
+    plan = serializers.ChoiceField(choices=Plan.values)
     is_active = serializers.BooleanField()
     created_at = serializers.DateTimeField(source="date_joined")
 

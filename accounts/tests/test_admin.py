@@ -51,6 +51,7 @@ def test_an_account_is_created_with_flags_that_follow_its_role(client, boss):
             "username": "ops",
             "user_ref": "ops-1",
             "role": "OPERATOR",
+            "plan": "enterprise",
             "email": "",
             "usable_password": "true",
             "password1": PASSWORD,
@@ -59,7 +60,7 @@ def test_an_account_is_created_with_flags_that_follow_its_role(client, boss):
     )
     made = User.objects.get(username="ops")
     assert answer.status_code == 302
-    assert (made.is_staff, made.is_superuser) == (True, False)
+    assert (made.is_staff, made.is_superuser, made.plan) == (True, False, "enterprise")
     assert made.check_password(PASSWORD)
 
 
@@ -67,11 +68,21 @@ def test_changing_the_role_changes_the_flags_and_keeps_the_reference(client, bos
     url = reverse("admin:accounts_user_change", args=[user.pk])
     page = client.get(url).content.decode()
     assert "mia-1" in page
-    body = {"username": "mia", "user_ref": "forged", "role": "OPERATOR", "is_active": "on"}
+    body = {"username": "mia", "user_ref": "forged", "is_active": "on"}
+    body |= {"role": "OPERATOR", "plan": "vip"}
     answer = client.post(url, body | {"-1-TOTAL_FORMS": "0", "-1-INITIAL_FORMS": "0"})
     user.refresh_from_db()
     assert answer.status_code == 302
     assert (user.role, user.is_staff, user.user_ref) == (Role.OPERATOR, True, "mia-1")
+    assert user.plan == "vip"
+
+
+def test_accounts_are_found_by_their_plan(client, boss, user):
+    user.plan = "vip"
+    user.save()
+    url = reverse("admin:accounts_user_changelist")
+    assert "mia-1" in client.get(url, {"plan__exact": "vip"}).content.decode()
+    assert "mia-1" not in client.get(url, {"plan__exact": "free"}).content.decode()
 
 
 def test_the_password_form_works(client, boss, user):

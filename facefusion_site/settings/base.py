@@ -167,6 +167,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "inference.run_swap_job": {"queue": "swaps"},
     "tokens.apply_recharge_batch": {"queue": "money"},
+    "tokens.grant_vip": {"queue": "money"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -221,6 +222,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15.0},
     },
+    # Every half hour, so that no time zone waits long for its midnight, a lost run is made up for
+    # and who joins the plan later in the day is served: an account is granted once a day.
+    "grant-vip": {
+        "task": "tokens.grant_vip",
+        "schedule": crontab(minute="5,35"),
+        "options": {"expires": 1800.0},
+    },
     "seal-ledger": {
         "task": "tokens.seal_ledger",
         "schedule": 300.0,
@@ -259,6 +267,16 @@ RECHARGE_CELL_LENGTH_MAX = env.int("RECHARGE_CELL_LENGTH_MAX", default=1_000)
 RECHARGE_LEASE_S = env.int("RECHARGE_LEASE_S", default=120)
 RECHARGE_ATTEMPTS_MAX = env.int("RECHARGE_ATTEMPTS_MAX", default=10)
 RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
+# Tokens that every VIP account gets each day; 0 switches the daily grant off.
+VIP_GRANT_TOKENS = env.int("VIP_GRANT_TOKENS", default=10)
+# Whole days that they can be spent, beside the rest of the day of the grant; 0 means for ever.
+VIP_GRANT_VALID_DAYS = env.int("VIP_GRANT_VALID_DAYS", default=30)
+# A day's grants never exceed this many tokens in all: more of them is taken for a mistake.
+VIP_GRANT_TOTAL_MAX = env.int("VIP_GRANT_TOTAL_MAX", default=10_000_000)
+# Where the days of scheduled grants begin and end, by its name in the IANA database.
+GRANT_TIME_ZONE = env.str("GRANT_TIME_ZONE", default="UTC")
+# Days that were missed can be granted for this long.
+GRANT_CATCH_UP_DAYS = env.int("GRANT_CATCH_UP_DAYS", default=7)
 # Where the daily signed statement of the ledger goes: a place that the database's administrator
 # cannot write to.
 LEDGER_STATEMENTS_DIR = Path(

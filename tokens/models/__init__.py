@@ -47,6 +47,7 @@ __all__ = [
     "RechargeChunk",
     "RechargeLine",
     "ReconRun",
+    "ScheduledGrant",
     "SealBlock",
     "SealMember",
     "SealedEvent",

@@ -1,6 +1,7 @@
 """What other apps and the interfaces may ask of tokens: the writes."""
 
 from tokens.services.batches import (
+    follow_batch,
     pause_batch,
     preview_reversal,
     refuse_batch,
@@ -11,9 +12,11 @@ from tokens.services.batches import (
     stop_batch,
     vote_on_batch,
 )
+from tokens.services.grants import grant_vip, preview_vip_grant
 from tokens.services.holds import (
     expire_lots,
     extend_hold,
+    overdue_lots,
     place_hold,
     record_late_result,
     refund_hold,
@@ -38,10 +41,14 @@ __all__ = [
     "expire_lots",
     "extend_hold",
     "filtered_rows",
+    "follow_batch",
+    "grant_vip",
+    "overdue_lots",
     "pause_batch",
     "place_hold",
     "preview",
     "preview_reversal",
+    "preview_vip_grant",
     "price_usage",
     "record_late_result",
     "refund_hold",

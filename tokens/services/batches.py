@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from functools import partial
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 from django.utils.translation import gettext as _
 
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
-from tokens import recharge_selectors, tasks
+from tokens import batch_handlers, recharge_selectors, tasks
 from tokens.approvals import Ballot, Decision
 from tokens.errors import (
     AlreadyRetriedError,
@@ -21,12 +23,14 @@ from tokens.errors import (
     NothingToReverseError,
 )
 from tokens.ledger import batches
+from tokens.ledger.locks import is_contention
 from tokens.models import RechargeBatch, RechargeLine
 from tokens.recharge_rows import StagedRow, iso
 from tokens.services import approvals
 from tokens.services.recharge import create, preview_batch
 from tokens.types import RechargeMode, RechargePreview, RechargeReceipt, ReversalOrder
 
+log = structlog.get_logger(__name__)
 Outcome = RechargeLine.Outcome
 Source = RechargeBatch.Source
 Status = RechargeBatch.Status
@@ -142,6 +146,48 @@ def stop_batch(*, batch_id: uuid.UUID, actor_id: int) -> RechargeReceipt:
             batch=batch, status=Status.STOPPED, action="stopped", actor_id=actor_id
         )
     return recharge_selectors.receipt(batch, is_replay=False)
+
+
+def follow_batch(
+    *,
+    batch_id: uuid.UUID,
+    progress: Callable[[int], None] | None = None,
+    poll_s: float = 1.0,
+) -> RechargeReceipt:
+    """Stay with a batch until it rests: apply it here, or watch the worker that is at it.
+
+    Owns its transactions. Does what a worker does, so both may try: the lease decides, and a
+    worker that goes silent is replaced when its lease lapses.
+
+    Args:
+        batch_id: the batch.
+        progress: told how many lines are done, after every chunk and every look.
+        poll_s: seconds between two looks at another's work.
+
+    Returns:
+        The batch when it has ended, or waits for a person: for approval, or paused.
+
+    Raises:
+        BatchNotFoundError: there is no such batch.
+    """
+
+    def look() -> bool:
+        status, done_count = recharge_selectors.standing(batch_id=batch_id)
+        if progress is not None:
+            progress(done_count)
+        return status in RUNNING
+
+    while look():
+        try:
+            batch_handlers.apply_recharge_batch(batch_id=batch_id, after_chunk=look)
+        except OperationalError as error:
+            # Nothing is lost: the batch is taken up again when the lease lapses.
+            if not is_contention(error):
+                raise
+            log.warning("tokens.recharge.contended", batch_id=str(batch_id))
+        if look():
+            time.sleep(poll_s)
+    return recharge_selectors.recharge_receipt(batch_id=batch_id)
 
 
 def retry_failures(

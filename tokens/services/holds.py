@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tokens import handlers
@@ -17,7 +19,7 @@ from tokens.errors import (
     RefundRefusedError,
     WalletFrozenError,
 )
-from tokens.ledger import holds
+from tokens.ledger import expiry, holds
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold, HoldEvent
 from tokens.types import Operation, OverrunPolicy
@@ -148,9 +150,19 @@ def record_late_result(*, hold_id: uuid.UUID, tokens: int, note: str) -> None:
     holds.note(hold_id=hold_id, kind=HoldEvent.Kind.LATE_RESULT, tokens=tokens, text=note)
 
 
-def expire_lots(*, now: dt.datetime | None = None) -> ExpiryCount:
+def expire_lots(
+    *,
+    now: dt.datetime | None = None,
+    lots_max: int | None = 100_000,
+    progress: Callable[[int], None] | None = None,
+) -> ExpiryCount:
     """Move what is left of overdue lots to breakage; see ``handlers.expire_lots``."""
-    return handlers.expire_lots(now=now)
+    return handlers.expire_lots(now=now, lots_max=lots_max, progress=progress)
+
+
+def overdue_lots(*, now: dt.datetime | None = None) -> ExpiryCount:
+    """What ``expire_lots`` would expire at this moment; changes nothing."""
+    return expiry.overdue(now=now or timezone.now())
 
 
 def _grace() -> dt.timedelta:

@@ -97,7 +97,7 @@ def create_batch(
         IdempotencyInProgressError: the same request is running at this moment.
         RechargeBusyError: the wallets could not be locked in time; nothing was stored.
     """
-    draft = partial(_draft, order, actor_id, idempotency_key)
+    draft = partial(draft_batch, order=order, actor_id=actor_id, idempotency_key=idempotency_key)
     return create(draft=draft, rows=rows, unproven_tokens_max=unproven_tokens_max)
 
 
@@ -109,6 +109,7 @@ def filtered_rows(*, order: RechargeOrder, users: UserFilter, amount: int) -> It
         prefix=users.user_ref_prefix,
         refs=users.user_refs,
         joined_after=users.joined_after,
+        plan=users.plan,
     )
     return (template._replace(user_ref=ref) for ref in refs)
 
@@ -123,7 +124,9 @@ def preview(*, order: RechargeOrder, rows: RowSource) -> RechargePreview:
         InvalidRechargeError: there is no row.
         RechargeTooLargeError: there are more rows than the mode allows.
     """
-    return preview_batch(batch=_draft(order, None, ""), rows=rows)
+    return preview_batch(
+        batch=draft_batch(order=order, actor_id=None, idempotency_key=""), rows=rows
+    )
 
 
 def preview_batch(*, batch: RechargeBatch, rows: RowSource) -> RechargePreview:
@@ -214,7 +217,10 @@ def staged_template(*, order: RechargeOrder, amount: int) -> StagedRow:
     )
 
 
-def _draft(order: RechargeOrder, actor_id: int | None, idempotency_key: str) -> RechargeBatch:
+def draft_batch(
+    *, order: RechargeOrder, actor_id: int | None, idempotency_key: str
+) -> RechargeBatch:
+    """The unsaved batch of an order; nobody's where it is only looked at."""
     batch = RechargeBatch(
         operator=order.operator,
         reason=order.reason,
@@ -298,6 +304,9 @@ def _stage(*, batch: RechargeBatch, rows: Iterable[StagedRow], totals: RowTotals
 
 
 def _must_wait(*, batch: RechargeBatch, totals: RowTotals) -> bool:
+    # The rule is what approves a scheduled grant; its settings bound the day's total.
+    if batch.source == RechargeBatch.Source.SCHEDULE:
+        return False
     return open_if_required(
         batch_id=batch.pk,
         actor_id=batch.actor_id,

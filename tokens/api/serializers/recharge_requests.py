@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from accounts.types import USER_REF_PATTERN, Role
+from accounts.types import USER_REF_PATTERN, Plan, Role
 from facefusion_site.common import idempotency
 from facefusion_site.common.serializers import StrictCharField, StrictIntegerField
 from tokens.api.pages import BIGINT_MAX
@@ -130,6 +130,7 @@ class UserFilterSerializer(serializers.Serializer[Any]):
         child=StrictCharField(max_length=TEXT_MAX), required=False, max_length=FILTER_USERS_MAX
     )
     joined_after = serializers.DateTimeField(required=False, default_timezone=dt.UTC)
+    plan = serializers.ChoiceField(choices=Plan.values, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A filter without a condition would credit everybody by accident."""
@@ -213,6 +214,7 @@ class RechargeCreateSerializer(RechargeHeadSerializer):
             user_ref_prefix=data.get("user_ref_prefix"),
             user_refs=tuple(data["users"]) if "users" in data else None,
             joined_after=data.get("joined_after"),
+            plan=data.get("plan"),
         )
 
     def fingerprint(self) -> str:
