@@ -1,4 +1,4 @@
-"""Rows of a recharge out of CSV, XLSX and NDJSON: pure, streamed, one row in memory.
+"""Rows of a recharge out of CSV, XLSX, NDJSON and JSON: pure, streamed, one row in memory.
 
 A row that cannot be read becomes a row with a fault and its cells as they were sent; only a file
 that cannot be read at all raises. Formulas are never evaluated: such a cell is a fault.
@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
+from tokens import json_arrays
 from tokens.errors import FileTooLargeError, UnreadableFileError
 from tokens.recharge_rows import BIGINT_MAX, TEXT_MAX, StagedRow, iso, storable
 from tokens.types import Category, RechargeSource
@@ -81,6 +82,8 @@ def read_rows(file: IO[bytes], *, source: RechargeSource, rules: RowRules) -> It
     file.seek(0)
     if source is RechargeSource.NDJSON:
         return _ndjson_rows(file, rules)
+    if source is RechargeSource.JSON:
+        return _json_rows(file, rules)
     table = _csv_table(file) if source is RechargeSource.CSV else _xlsx_table(file, rules)
     return _table_rows(table, rules)
 
@@ -310,7 +313,20 @@ def _xlsx_table(file: IO[bytes], rules: RowRules) -> Iterator[Sequence[Any]]:
         ) from error
 
 
-# --- NDJSON ---------------------------------------------------------------------------------------
+# --- JSON and NDJSON ------------------------------------------------------------------------------
+def _json_rows(file: IO[bytes], rules: RowRules) -> Iterator[StagedRow]:
+    try:
+        for value in json_arrays.elements(file, chars_max=LINE_BYTES_MAX):
+            if isinstance(value, dict):
+                yield _object_row(value, rules)
+            else:
+                yield _unreadable(json.dumps(value, ensure_ascii=False).encode(), rules)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFileError(
+            _("The file is not one JSON array of rows."), param="file"
+        ) from error
+
+
 def _ndjson_rows(file: IO[bytes], rules: RowRules) -> Iterator[StagedRow]:
     while line := file.readline(LINE_BYTES_MAX):
         if not line.endswith(b"\n") and len(line) == LINE_BYTES_MAX:
@@ -327,6 +343,10 @@ def _ndjson_row(line: bytes, rules: RowRules) -> StagedRow:
         return _unreadable(line, rules)
     if not isinstance(value, dict):
         return _unreadable(line, rules)
+    return _object_row(value, rules)
+
+
+def _object_row(value: Mapping[str, Any], rules: RowRules) -> StagedRow:
     cells = {NAMES.get(str(name), str(name)): cell for name, cell in value.items()}
     row = parse_row(cells, rules=rules)
     # A program that writes 5.0 does not count tokens.

@@ -21,6 +21,7 @@ BY_SUFFIX: Final = {
     ".xlsx": RechargeSource.XLSX,
     ".ndjson": RechargeSource.NDJSON,
     ".jsonl": RechargeSource.NDJSON,
+    ".json": RechargeSource.JSON,
 }
 
 
@@ -40,14 +41,24 @@ def from_upload(upload: UploadedFile[Any]) -> RowsFile:
         UnreadableFileError: the ending of its name says no format that is read here.
         FileTooLargeError: more bytes than a file may have.
     """
-    source = BY_SUFFIX.get(PurePath(upload.name or "").suffix.lower())
-    if source is None:
-        raise UnreadableFileError(
-            _("The name of the file must end in .csv, .xlsx or .ndjson."), param="file"
-        )
+    source = source_of(upload.name or "")
     sha256 = digest(upload.chunks())
     assert upload.file is not None, "an upload has a file"
     return RowsFile(file=upload.file, sha256=sha256, source=source)
+
+
+def source_of(name: str) -> RechargeSource:
+    """The format that the ending of a file's name stands for.
+
+    Raises:
+        UnreadableFileError: it stands for none that is read here.
+    """
+    source = BY_SUFFIX.get(PurePath(name).suffix.lower())
+    if source is None:
+        raise UnreadableFileError(
+            _("The name of the file must end in .csv, .xlsx, .ndjson or .json."), param="file"
+        )
+    return source
 
 
 def digest(blocks: Iterable[bytes], *, copy_to: IO[bytes] | None = None) -> str:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import Protocol
+
+from django.core.management.base import OutputWrapper
 
 WIDTH = 30
-
-
-class Stream(Protocol):
-    """What Django's output wrapper and any text file offer."""
-
-    def write(self, text: str, /) -> object:
-        """Write the text."""
-
-    def isatty(self) -> bool:
-        """True when somebody watches."""
+# Drawing for every row of a file would cost more than reading it.
+REDRAW_S = 0.1
 
 
 @dataclass
@@ -25,23 +19,40 @@ class Progress:
     ``total`` is the number of steps, or None where it is not known.
     """
 
-    stream: Stream
+    stream: OutputWrapper
     total: int | None = None
     done: int = field(default=0, init=False)
+    _drawn_at: float = field(default=float("-inf"), init=False)
 
     def step(self, text: str, count: int = 1) -> None:
         """Say what is being done; ``count`` steps are behind it."""
-        self.done += count
-        if self.stream.isatty():
-            self.stream.write(f"\r\x1b[2K{self._bar()}{text}")
+        self.move_to(text, self.done + count)
+
+    def move_to(self, text: str, done: int) -> None:
+        """Say what is being done; ``done`` steps are behind it in all."""
+        self.done = done
+        now = time.monotonic()
+        is_due = now - self._drawn_at >= REDRAW_S or done == self.total
+        if is_due and self.stream.isatty():
+            self._drawn_at = now
+            self._draw(f"{self._bar()}{text}")
 
     def finish(self) -> None:
         """Leave an empty line behind."""
         if self.stream.isatty():
-            self.stream.write("\r\x1b[2K")
+            self._draw("")
+
+    def _draw(self, text: str) -> None:
+        # Without Django's line end, or each step would be a line of its own, and without its red.
+        self.stream.write(f"\r\x1b[2K{text}", style_func=_plain, ending="")
+        self.stream.flush()
 
     def _bar(self) -> str:
         if not self.total:
-            return f"{self.done} "
+            return f"{self.done:,} "
         filled = min(WIDTH, WIDTH * self.done // self.total)
-        return f"[{'#' * filled}{'.' * (WIDTH - filled)}] {self.done}/{self.total} "
+        return f"[{'#' * filled}{'.' * (WIDTH - filled)}] {self.done:,}/{self.total:,} "
+
+
+def _plain(text: str) -> str:
+    return text

@@ -72,7 +72,7 @@ def test_a_bad_file_is_named_in_the_form(client, operator):
         reverse(NEW), {**form(uuid.uuid4().hex), "file": SimpleUploadedFile("june.pdf", b"%PDF")}
     )
     assert page.status_code == 200
-    assert "must end in .csv, .xlsx or .ndjson" in page.content.decode()
+    assert "must end in .csv, .xlsx, .ndjson or .json" in page.content.decode()
 
 
 def test_a_batch_is_paused_resumed_and_stopped_by_post_only(client, operator, settings):

@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from facefusion_site.common.errors import DomainError
 from tokens import exports
 from tokens.books import Basis
 from tokens.exports import ExportRequest
-from tokens.management.progress import Progress
+from tokens.management.money import MoneyCommand, Report, UsageError, iso_day, shown
 
 CHUNK_BYTES = 1 << 20
 
 
-class Command(BaseCommand):
+class Command(MoneyCommand):
     """Memory stays flat whatever the size: the database streams, the file takes it."""
 
     help = "Export journal, balances, daily figures, consumption, audit events or seals as CSV."
+    dry_run_help = "count the rows, write nothing"
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         today = timezone.now().date()
         parser.add_argument("name", choices=exports.NAMES)
         parser.add_argument(
             "--from",
             dest="first",
-            type=dt.date.fromisoformat,
+            type=iso_day,
             default=today.replace(day=1),
             help="first day, YYYY-MM-DD in UTC; the first of this month by default",
         )
-        parser.add_argument(
-            "--to", dest="last", type=dt.date.fromisoformat, default=today, help="last day"
-        )
+        parser.add_argument("--to", dest="last", type=iso_day, default=today, help="last day")
         parser.add_argument(
             "--basis", choices=[basis.value for basis in Basis], default=Basis.RECORDED.value
         )
         parser.add_argument(
             "--output", type=Path, help="file to write; the standard output by default"
         )
-        parser.add_argument(
-            "--json", action="store_true", help="print the summary as one JSON object"
-        )
-        parser.add_argument("--dry-run", action="store_true", help="count the rows, write nothing")
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def report(self, options: Mapping[str, Any]) -> Report | None:
         request = ExportRequest(
             options["name"], options["first"], options["last"], Basis(options["basis"])
         )
@@ -60,25 +54,28 @@ class Command(BaseCommand):
             "to": request.last.isoformat(),
             "basis": request.basis.value,
         }
-        try:
-            if options["dry_run"]:
-                summary["rows"] = exports.count_rows(request=request)
-            elif options["output"] is None:
-                self._to_stdout(request)
-                return
-            else:
+        if options["dry_run"]:
+            summary["rows"] = exports.count_rows(request=request)
+        elif options["output"] is not None:
+            try:
                 summary["bytes"] = self._to_file(request, options["output"])
-                summary["file"] = str(options["output"])
-        except DomainError as error:
-            raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(summary))
+            except OSError as error:
+                raise UsageError(
+                    _("%(path)s cannot be written: %(error)s")
+                    % {"path": options["output"], "error": error.strerror}
+                ) from error
+            summary["file"] = str(options["output"])
+        elif options["json"]:
+            raise UsageError(_("The standard output cannot hold both: name a file with --output."))
         else:
-            self.stdout.write(_("Done: %(summary)s") % {"summary": _as_text(summary)})
+            self._to_stdout(request)
+            return None
+        text = ", ".join(f"{name} {shown(value)}" for name, value in summary.items())
+        return Report(summary, [_("Done: %(summary)s") % {"summary": text}])
 
     def _to_file(self, request: ExportRequest, path: Path) -> int:
         """A file that is cut short never takes the place of a whole one."""
-        progress = Progress(self.stderr)
+        progress = self.progress()
         fresh = path.with_name(f"{path.name}.part")
         with fresh.open("wb", buffering=CHUNK_BYTES) as file:
             for piece in exports.stream(request=request):
@@ -95,7 +92,3 @@ class Command(BaseCommand):
                 self.stdout.write(piece.decode(), ending="")
             else:
                 binary.write(piece)
-
-
-def _as_text(summary: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in summary.items())

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from accounts import selectors as accounts_selectors
-from facefusion_site.common.errors import DomainError
+from accounts.types import Role
+from tokens.management.money import MoneyCommand, Report, UsageError, actor
 from tokens.services import reconciliation
 
 
-class Command(BaseCommand):
+class Command(MoneyCommand):
     """A closed month takes no more transfers; only an administrator closes and reopens."""
 
     help = "Close or reopen the books of a month."
+    dry_run_help = "say what would be done"
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("action", choices=["close", "reopen"])
         parser.add_argument("month", type=_month, help="YYYY-MM, in UTC")
-        parser.add_argument("--actor", required=True, help="user_ref of the administrator")
+        parser.add_argument(
+            "--actor", required=True, help="user name or user_ref of the administrator on record"
+        )
         parser.add_argument("--reason", default="", help="why it is reopened; kept")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done")
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def report(self, options: Mapping[str, Any]) -> Report:
         action, month = options["action"], options["month"]
-        actor_ids = accounts_selectors.user_ids_by_ref(refs=[options["actor"]])
-        if not actor_ids:
-            raise CommandError(_("No active user has this user_ref."))
+        actor_id = actor(options["actor"], roles=frozenset({Role.ADMIN}))
         if action == "reopen" and not options["reason"].strip():
-            raise CommandError(_("Say why with --reason."))
-        report: dict[str, Any] = {"month": f"{month:%Y-%m}", "action": action}
+            raise UsageError(_("Say why with --reason."))
+        summary: dict[str, Any] = {"month": f"{month:%Y-%m}", "action": action}
         if options["dry_run"]:
-            report["dry_run"] = True
+            summary["dry_run"] = True
         else:
-            try:
-                report.update(_do(action, month, actor_ids[options["actor"]], options["reason"]))
-            except DomainError as error:
-                raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(report))
-        else:
-            self.stdout.write("\n".join(f"{name}: {value}" for name, value in report.items()))
+            summary.update(_do(action, month, actor_id, options["reason"]))
+        return Report(summary)
 
 
 def _do(action: str, month: dt.date, actor_id: int, reason: str) -> dict[str, Any]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from tokens.management.progress import Progress
+from tokens.management.money import MoneyCommand, Report
 from tokens.services import proof as proofs
 
 
-class Command(BaseCommand):
+class Command(MoneyCommand):
     """Safe to run at any time, twice, or on two hosts."""
 
     help = "Append what is complete to the hash chain."
+    dry_run_help = "seal nothing; count what waits for a seal"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument(
-            "--dry-run", action="store_true", help="seal nothing; count what waits for a seal"
-        )
+        super().add_arguments(parser)
         parser.add_argument(
             "--statements",
             type=Path,
@@ -31,22 +29,20 @@ class Command(BaseCommand):
             help="write the signed statement of the day into this folder",
         )
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def report(self, options: Mapping[str, Any]) -> Report:
         if options["dry_run"]:
-            report: dict[str, Any] = {"unsealed_transfers": proofs.count_unsealed()}
-            text = _("%(unsealed_transfers)d transfers wait for a seal.") % report
-        else:
-            progress = Progress(self.stderr)
-            count = proofs.seal_ledger(
-                progress=lambda part: progress.step(_("transfers sealed"), part.transfers)
-            )
-            progress.finish()
-            report = asdict(count)
-            text = (
-                _("Sealed %(transfers)d transfers, %(events)d audit events: %(blocks)d blocks.")
-                % report
-            )
-            if options["statements"]:
-                path = proofs.write_statement(folder=options["statements"])
-                report["statement"] = None if path is None else str(path)
-        self.stdout.write(json.dumps(report) if options["json"] else text)
+            waiting = {"unsealed_transfers": proofs.count_unsealed()}
+            text = _("%(unsealed_transfers)d transfers wait for a seal.")
+            return Report(waiting, [text % waiting])
+        progress = self.progress()
+        count = proofs.seal_ledger(
+            progress=lambda part: progress.step(_("transfers sealed"), part.transfers)
+        )
+        progress.finish()
+        summary: dict[str, Any] = asdict(count)
+        text = _("Sealed %(transfers)d transfers, %(events)d audit events: %(blocks)d blocks.")
+        lines = [text % summary]
+        if options["statements"]:
+            path = proofs.write_statement(folder=options["statements"])
+            summary["statement"] = None if path is None else str(path)
+        return Report(summary, lines)
