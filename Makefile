@@ -91,6 +91,11 @@ worker-gpu: $(STAMP) models ## Start a GPU worker: one process, no fork, CUDA or
 shell: $(STAMP) ## Open Django's shell
 	@$(WITH_SERVERS) $(MANAGE) shell $(ARGS)
 
+# --- Measure --------------------------------------------------------------------------------------
+.PHONY: bench-ledger
+bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own (ARGS=--quick: a minute or two)
+	@$(PY) -m benchmarks.ledger $(ARGS)
+
 # --- Check ----------------------------------------------------------------------------------------
 .PHONY: test check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
 test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some)

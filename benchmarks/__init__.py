@@ -1,0 +1,1 @@
+"""Measurements of the product on servers of their own; each package is one ``make bench-…``."""
