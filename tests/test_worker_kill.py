@@ -32,8 +32,9 @@ Status = SwapJob.Status
 class Workers:
     """Starts worker processes on the test's database, broker and folders; ends them all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, queues: str = "swaps,default", **environment: str) -> None:
         self._folder = folder
+        self._queues = queues
         self._processes: list[subprocess.Popen[bytes]] = []
         self._environment = {
             **os.environ,
@@ -43,13 +44,14 @@ class Workers:
             "MODELS_DIR": str(django_settings.MODELS_DIR),
             "JOB_LEASE_S": str(LEASE_S),
             "LOG_LEVEL": "INFO",
+            **environment,
         }
 
     def start(self, *, with_beat: bool) -> subprocess.Popen[bytes]:
         """One solo worker; with beat it also runs the periodic sweep."""
         name = f"w{len(self._processes)}"
         command = [sys.executable, "-m", "celery", "--app", "facefusion_site.celery", "worker"]
-        command += ["--pool", "solo", "--queues", "swaps,default", "--hostname", f"{name}@test"]
+        command += ["--pool", "solo", "--queues", self._queues, "--hostname", f"{name}@test"]
         command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         if with_beat:
             command += ["--beat", "--schedule", str(self._folder / "beat-schedule")]

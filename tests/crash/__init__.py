@@ -1,0 +1,1 @@
+"""Crashes with real processes, a real database server and real signals."""

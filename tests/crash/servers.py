@@ -1,0 +1,71 @@
+"""A PostgreSQL server that can crash: durable, in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facefusion_site.embedded import processes, programs
+from facefusion_site.embedded.postgres import Postgres
+from facefusion_site.embedded.state import State
+from facefusion_site.settings.connections import databases
+
+STOP_WAIT_S = 30
+
+
+class CrashingServer:
+    """An embedded server with fsync on, as ``make up`` starts it."""
+
+    def __init__(self, home: Path) -> None:
+        run_as = processes.choose_user(data_dir=home)
+        self._binaries = programs.find(data_dir=home, run_as=run_as).postgres_bin
+        self._postgres = Postgres(home / "postgres", run_as, is_durable=True)
+        self._postgres.home.mkdir()
+        processes.own_folder(self._postgres.home, run_as=run_as)
+        self._state = replace(State.new(), postgres_port=processes.free_port())
+
+    @property
+    def database(self) -> dict[str, Any]:
+        """What Django needs to connect."""
+        url = self._state.addresses().database_url
+        return databases(url=url, pool_max=0)["default"]
+
+    @property
+    def log(self) -> str:
+        """All that the server has logged."""
+        return self._postgres.log.read_text()
+
+    def start(self) -> None:
+        """Start the server; after a crash it recovers first."""
+        self._postgres.start(self._state, binaries=self._binaries)
+
+    def crash(self) -> None:
+        """``pg_ctl stop -m immediate``: every server process quits where it stands."""
+        run_as = self._postgres.run_as
+        subprocess.run(
+            [
+                self._binaries / "pg_ctl",
+                "stop",
+                *("--pgdata", self._postgres.home / "data"),
+                *("--mode", "immediate"),
+                # It would look ten times a second; we look more often.
+                "--no-wait",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self._postgres.home,
+            user=run_as.uid if run_as else None,
+            group=run_as.gid if run_as else None,
+            extra_groups=[] if run_as else None,
+        )
+        deadline = time.monotonic() + STOP_WAIT_S
+        while self._postgres.running_pid() is not None:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """End it in peace."""
+        self._postgres.stop()
