@@ -24,8 +24,11 @@ def judge(*, batch: RechargeBatch, is_dry_run: bool, locks_first: bool = False) 
             is_dry_run=is_dry_run,
             takes_unused_part=batch.reversal_policy == RechargeBatch.ReversalPolicy.UNUSED_PART,
         )
-    is_refused = batch.mode == RechargeBatch.Mode.ATOMIC and not verdicts.is_clean
-    return _refused(verdicts) if is_refused else verdicts
+    if batch.mode != RechargeBatch.Mode.ATOMIC or verdicts.is_clean:
+        return verdicts
+    if batch.reverses_id is not None:
+        verdicts = reversal.forget_unused_parts()
+    return _refused(verdicts)
 
 
 def apply(*, batch: RechargeBatch, locks_first: bool) -> Verdicts:

@@ -50,6 +50,11 @@ SELECT row_no, user_ref, CASE outcome WHEN 'applied' THEN unused ELSE amount END
         OFFSET 0
   ) judged
 """
+# Of a refused batch nothing is taken, so its rows ask again for all that was granted.
+FORGET_UNUSED_PARTS_SQL = """
+UPDATE tokens_judged j SET amount = l.amount
+  FROM tokens_rechargeline l WHERE j.outcome = 'applied' AND l.id = j.origin
+"""
 WRITE_TRANSFERS_SQL = """
 INSERT INTO tokens_transfer
        (kind, wallet_id, lot_id, debit, credit, amount, recharge_line_id, reverses_id)
@@ -80,6 +85,13 @@ def judge(*, is_dry_run: bool, takes_unused_part: bool) -> Verdicts:
         cursor.execute(
             JUDGE_SQL, {"takes_unused_part": takes_unused_part, "is_dry_run": is_dry_run}
         )
+    return summarise()
+
+
+def forget_unused_parts() -> Verdicts:
+    """Give the judged rows of a refused batch the amount back that they asked for."""
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET_UNUSED_PARTS_SQL)
     return summarise()
 
 

@@ -119,6 +119,28 @@ def test_atomic_refuses_all_for_one_used_row(operator):
     assert available(fresh) == 10
 
 
+def test_a_refused_reversal_of_unused_parts_still_asks_for_all_that_was_granted(operator):
+    used, empty = make_user(), make_user()
+    original = create([(used.user_ref, 10), (empty.user_ref, 10)], actor=operator)
+    hold(used, 4, settles=4)
+    hold(empty, 10, settles=10)
+    terms = {"mode": "atomic", "policy": ReversalPolicy.UNUSED_PART}
+    seen = services.preview_reversal(batch_id=original.batch_id, order=wanted(**terms))
+    receipt = reverse(original, actor=operator, **terms)
+    for failures in (seen.failures, receipt.failures):
+        assert {line.code: line.amount for line in failures} == {
+            "rolled_back": 10,
+            "reversal_credits_used": 10,
+        }
+    child = services.retry_failures(
+        batch_id=receipt.batch_id,
+        actor_id=operator.pk,
+        idempotency_key="r",
+        mode=RechargeMode.SOFT_FAIL,
+    )
+    assert (child.tokens_requested, child.tokens_total) == (20, 6)
+
+
 def test_a_frozen_wallet_can_be_corrected(operator):
     user = make_user()
     original = create([(user.user_ref, 10)], actor=operator)
