@@ -7,6 +7,7 @@ that has expired and waits for the sweep still counts, as it does in the books.
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
@@ -164,6 +165,12 @@ def consumption(
     ]
 
 
+def month_days(month: dt.date) -> tuple[dt.date, dt.date]:
+    """The first and the last day of the month that ``month`` lies in."""
+    _weekday, days_count = calendar.monthrange(month.year, month.month)
+    return month.replace(day=1), month.replace(day=days_count)
+
+
 def day_range(first: dt.date, last: dt.date) -> dict[str, dt.datetime]:
     """The first moment of ``first`` and the one after ``last``, in UTC."""
     return {
@@ -191,7 +198,7 @@ def _known_before(at: dt.datetime, basis: Basis) -> tuple[dict[str, int], dt.dat
     )
     if closed is None or closed.totals is None:
         return {}, None
-    after = (closed.month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
+    after = month_days(closed.month)[1] + dt.timedelta(days=1)
     balances = {account: int(figures["closing"]) for account, figures in closed.totals.items()}
     return balances, day_range(after, after)["start"]
 

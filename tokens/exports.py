@@ -20,17 +20,20 @@ from tokens.errors import UnknownExportError
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Which export, of which days (both included, in UTC), by which time.
+    """Which export, of which days (both included, in UTC), by which time, of whose account.
 
-    The balances are those at the end of ``last``.
+    The balances are those at the end of ``last``. ``owner_id`` None means everybody's.
     """
 
     name: str
     first: dt.date
     last: dt.date
     basis: Basis = Basis.RECORDED
+    owner_id: int | None = None
 
 
+# Keeps an export to one account where one is named.
+OF_OWNER = "(%(owner_id)s::bigint IS NULL OR w.owner_id = %(owner_id)s)"
 STATEMENTS = {
     "journal": """
 SELECT t.id, t.kind, u.user_ref AS user, 'lot_' || t.lot_id AS lot, t.debit, t.credit, t.amount,
@@ -44,7 +47,7 @@ SELECT t.id, t.kind, u.user_ref AS user, 'lot_' || t.lot_id AS lot, t.debit, t.c
   LEFT JOIN tokens_hold h ON h.id = t.hold_id
   LEFT JOIN tokens_rechargeline l ON l.id = t.recharge_line_id
   LEFT JOIN tokens_sealmember m ON m.transfer_id = t.id
- WHERE t.:moment >= %(start)s AND t.:moment < %(end)s
+ WHERE t.:moment >= %(start)s AND t.:moment < %(end)s AND :of_owner
  ORDER BY t.id
 """,
     "balances": """
@@ -55,7 +58,7 @@ SELECT u.user_ref AS user,
   FROM tokens_transfer t
   JOIN tokens_wallet w ON w.id = t.wallet_id
   JOIN accounts_user u ON u.id = w.owner_id
- WHERE t.:moment < %(end)s
+ WHERE t.:moment < %(end)s AND :of_owner
  GROUP BY u.user_ref ORDER BY u.user_ref
 """,
     "daily": """
@@ -65,7 +68,7 @@ SELECT s.day, s.account, coalesce(u.user_ref, '') AS user, s.opening, s.credited
   LEFT JOIN tokens_wallet w ON w.id = s.wallet_id
   LEFT JOIN accounts_user u ON u.id = w.owner_id
  WHERE s.day >= (%(start)s::timestamptz AT TIME ZONE 'UTC')::date
-   AND s.day < (%(end)s::timestamptz AT TIME ZONE 'UTC')::date
+   AND s.day < (%(end)s::timestamptz AT TIME ZONE 'UTC')::date AND :of_owner
  ORDER BY s.day, s.account, u.user_ref
 """,
     "consumption": """
@@ -78,6 +81,7 @@ SELECT (t.:moment AT TIME ZONE 'UTC')::date AS day, u.user_ref AS user, h.operat
   JOIN accounts_user u ON u.id = w.owner_id
   JOIN tokens_hold h ON h.id = t.hold_id
  WHERE t.kind IN ('SETTLE', 'OVERRUN', 'REFUND') AND t.:moment >= %(start)s AND t.:moment < %(end)s
+   AND :of_owner
  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """,
     "audit": """
@@ -101,6 +105,8 @@ SELECT b.number, tokens_iso(b.sealed_at) AS sealed_at, b.transfers_count AS tran
 """,
 }
 NAMES = tuple(STATEMENTS)
+# Those that can be kept to one account.
+OWNED_NAMES = tuple(name for name, sql in STATEMENTS.items() if ":of_owner" in sql)
 COPY_SQL = "COPY (:statement) TO STDOUT WITH (FORMAT csv, HEADER true)"
 COUNT_SQL = "SELECT count(*) FROM (:statement) entries"
 
@@ -109,7 +115,8 @@ def stream(*, request: ExportRequest) -> Iterator[bytes]:
     """The export as CSV in UTF-8, in pieces as the database sends them; the first line is a header.
 
     Raises:
-        UnknownExportError: there is none of this name, or the range ends before it starts.
+        UnknownExportError: there is none of this name or none of one account, or the range ends
+            before it starts.
     """
     statement, parameters = _prepare(request)
     return _copy(COPY_SQL.replace(":statement", statement), parameters)
@@ -119,7 +126,8 @@ def count_rows(*, request: ExportRequest) -> int:
     """Rows that the export would have, without its header.
 
     Raises:
-        UnknownExportError: there is none of this name, or the range ends before it starts.
+        UnknownExportError: there is none of this name or none of one account, or the range ends
+            before it starts.
     """
     statement, parameters = _prepare(request)
     with connection.cursor() as cursor:
@@ -133,9 +141,17 @@ def _prepare(request: ExportRequest) -> tuple[str, dict[str, Any]]:
         raise UnknownExportError(
             _("There is no such export."), param="name", exports=list(STATEMENTS)
         )
+    # The end of a day is the start of the next one, and the last day of all has none.
+    if request.last == dt.date.max:
+        raise UnknownExportError(_("The range ends too late."), param="last")
     if request.last < request.first:
         raise UnknownExportError(_("The range ends before it starts."), param="last")
-    return timed(statement, request.basis), dict(day_range(request.first, request.last))
+    if request.owner_id is not None and request.name not in OWNED_NAMES:
+        raise UnknownExportError(
+            _("This export is not about accounts."), param="user", exports=list(OWNED_NAMES)
+        )
+    parameters = {**day_range(request.first, request.last), "owner_id": request.owner_id}
+    return timed(statement.replace(":of_owner", OF_OWNER), request.basis), parameters
 
 
 def _copy(statement: str, parameters: dict[str, Any]) -> Iterator[bytes]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from tokens.books import Basis
+from tokens.books import Basis, month_days
 from tokens.models import Account
 
 # A longer range is an export.
@@ -41,11 +42,7 @@ class DayRangeQuerySerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The range runs forward."""
-        if attrs["last"] < attrs["first"]:
-            raise serializers.ValidationError(
-                {"last": _("The range ends before it starts.")}, code="invalid"
-            )
-        return attrs
+        return _forward(attrs)
 
 
 class ShortRangeQuerySerializer(DayRangeQuerySerializer):
@@ -59,6 +56,37 @@ class ShortRangeQuerySerializer(DayRangeQuerySerializer):
                 {"last": _("Ask for at most 366 days, or take an export.")}, code="max_value"
             )
         return attrs
+
+
+class ExportQuerySerializer(serializers.Serializer[Any]):
+    """A month, or a range of days in UTC; of everybody or of one user."""
+
+    month = serializers.RegexField(
+        r"^[0-9]{4}-(0[1-9]|1[0-2])\Z", required=False, help_text=_("YYYY-MM in UTC.")
+    )
+    first = serializers.DateField(required=False, help_text=_("First day, YYYY-MM-DD in UTC."))
+    last = serializers.DateField(required=False, help_text=_("Last day, included."))
+    basis = serializers.ChoiceField(
+        choices=[basis.value for basis in Basis],
+        default=Basis.RECORDED.value,
+        help_text=_("effective: business time; recorded: system time."),
+    )
+    user = serializers.CharField(required=False, default="", help_text=_("user_ref of one user."))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Either a month or both ends of a range; the month becomes a range."""
+        month = attrs.pop("month", None)
+        given = {"first", "last"} & attrs.keys()
+        if month is not None and not given:
+            # Year 0 matches the pattern and is no year.
+            if month.startswith("0000"):
+                raise serializers.ValidationError({"month": _("There is no such month.")})
+            attrs["first"], attrs["last"] = month_days(dt.date.fromisoformat(f"{month}-01"))
+        elif month is not None or len(given) < 2:  # noqa: PLR2004  # both ends
+            raise serializers.ValidationError(
+                {"month": _("Name either a month or both first and last.")}
+            )
+        return _forward(attrs)
 
 
 class ConsumptionQuerySerializer(ShortRangeQuerySerializer):
@@ -255,3 +283,14 @@ class ExportListSerializer(serializers.Serializer[Any]):
     """Names of the exports."""
 
     items = serializers.ListField(child=serializers.CharField())
+
+
+def _forward(attrs: dict[str, Any]) -> dict[str, Any]:
+    """A range that does not run backwards, nor to the end of the calendar."""
+    if attrs["last"] < attrs["first"]:
+        raise serializers.ValidationError(
+            {"last": _("The range ends before it starts.")}, code="invalid"
+        )
+    if attrs["last"] == dt.date.max:
+        raise serializers.ValidationError({"last": _("The range ends too late.")}, code="invalid")
+    return attrs

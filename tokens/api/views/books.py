@@ -266,16 +266,17 @@ class ExportView(BooksView):
         operation_id="exports_get",
         summary="Download an export as CSV",
         tags=["ledger"],
-        parameters=[serializers.DayRangeQuerySerializer],
+        parameters=[serializers.ExportQuerySerializer],
         responses={(200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, description="CSV")}
-        | problems(InvalidRequestError, UnknownExportError, *READ_ERRORS),
+        | problems(InvalidRequestError, UnknownExportError, UserNotFoundError, *READ_ERRORS),
     )
     def get(self, request: Request, name: str) -> HttpResponseBase:
         """Streamed; amounts are whole tokens, times ISO 8601 in UTC."""
-        wanted = _query(serializers.DayRangeQuerySerializer, request)
-        first, last = wanted["first"], wanted["last"]
+        wanted = _query(serializers.ExportQuerySerializer, request)
+        first, last, user_ref = wanted["first"], wanted["last"], wanted["user"]
+        owner_id = accounts_selectors.user_by_ref(user_ref=user_ref).pk if user_ref else None
         pieces = exports.stream(
-            request=ExportRequest(name, first, last, basis=Basis(wanted["basis"]))
+            request=ExportRequest(name, first, last, Basis(wanted["basis"]), owner_id)
         )
         return StreamingHttpResponse(
             pieces,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import datetime as dt
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +13,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import selectors as accounts_selectors
 from tokens import exports
-from tokens.books import Basis
+from tokens.books import Basis, month_days
 from tokens.exports import ExportRequest
 from tokens.management.money import MoneyCommand, Report, UsageError, iso_day, shown
 
@@ -30,6 +33,11 @@ class Command(MoneyCommand):
         today = timezone.now().date()
         parser.add_argument("name", choices=exports.NAMES)
         parser.add_argument(
+            "--month",
+            type=_month,
+            help="a whole month, YYYY-MM in UTC, in place of --from and --to",
+        )
+        parser.add_argument(
             "--from",
             dest="first",
             type=iso_day,
@@ -40,20 +48,21 @@ class Command(MoneyCommand):
         parser.add_argument(
             "--basis", choices=[basis.value for basis in Basis], default=Basis.RECORDED.value
         )
+        parser.add_argument("--user", metavar="USER_REF", help="of one account only")
         parser.add_argument(
             "--output", type=Path, help="file to write; the standard output by default"
         )
 
     def report(self, options: Mapping[str, Any]) -> Report | None:
-        request = ExportRequest(
-            options["name"], options["first"], options["last"], Basis(options["basis"])
-        )
+        request = self._request(options)
         summary: dict[str, Any] = {
             "export": request.name,
             "from": request.first.isoformat(),
             "to": request.last.isoformat(),
             "basis": request.basis.value,
         }
+        if options["user"]:
+            summary["user"] = options["user"]
         if options["dry_run"]:
             summary["rows"] = exports.count_rows(request=request)
         elif options["output"] is not None:
@@ -73,6 +82,15 @@ class Command(MoneyCommand):
         text = ", ".join(f"{name} {shown(value)}" for name, value in summary.items())
         return Report(summary, [_("Done: %(summary)s") % {"summary": text}])
 
+    def _request(self, options: Mapping[str, Any]) -> ExportRequest:
+        first, last = options["first"], options["last"]
+        if options["month"] is not None:
+            first, last = month_days(options["month"])
+        owner_id = None
+        if options["user"]:
+            owner_id = accounts_selectors.user_by_ref(user_ref=options["user"]).pk
+        return ExportRequest(options["name"], first, last, Basis(options["basis"]), owner_id)
+
     def _to_file(self, request: ExportRequest, path: Path) -> int:
         """A file that is cut short never takes the place of a whole one."""
         progress = self.progress()
@@ -81,7 +99,6 @@ class Command(MoneyCommand):
             for piece in exports.stream(request=request):
                 file.write(piece)
                 progress.step(_("bytes written"), len(piece))
-        progress.finish()
         fresh.replace(path)
         return path.stat().st_size
 
@@ -92,3 +109,10 @@ class Command(MoneyCommand):
                 self.stdout.write(piece.decode(), ending="")
             else:
                 binary.write(piece)
+
+
+def _month(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not YYYY-MM") from error
