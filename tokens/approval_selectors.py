@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as accounts_selectors
-from tokens.approvals import ApprovalView, PolicyView, VoteView
+from tokens.approvals import AnswerView, ApprovalView, Obstacle, PolicyView, VoteView
 from tokens.errors import ApprovalNotFoundError, InvalidCursorError, PolicyNotFoundError
 from tokens.models import (
     ApprovalAssessment,
@@ -71,6 +71,11 @@ def approval_request(*, request_id: uuid.UUID, viewer_id: int) -> ApprovalView:
     return _views([row], viewer_id=viewer_id, now=timezone.now())[0]
 
 
+def waiting_count(*, viewer_id: int) -> int:
+    """How many requests the viewer may decide now."""
+    return _in_inbox(Inbox.MINE, viewer_id=viewer_id, now=timezone.now()).count()
+
+
 def policies() -> list[PolicyView]:
     """All policies by name, switched off ones included."""
     return [_policy_view(policy) for policy in ApprovalPolicy.objects.order_by("name")]
@@ -122,7 +127,8 @@ def _views(
 ) -> list[ApprovalView]:
     """A constant number of queries, whatever the number of rows."""
     votes: dict[uuid.UUID, list[ApprovalVote]] = {row.pk: [] for row in rows}
-    for vote in ApprovalVote.objects.filter(request__in=votes).order_by("pk"):
+    cast_votes = ApprovalVote.objects.filter(request__in=votes).select_related("answer")
+    for vote in cast_votes.order_by("pk"):
         votes[vote.request_id].append(vote)
     facts = ApprovalAssessment.objects.in_bulk([row.batch_id for row in rows])
     staff = accounts_selectors.active_users_by_role(roles=ApproverRole.values)
@@ -160,18 +166,19 @@ def _view(
     refs: dict[int, str],
     seen: tuple[int, dt.datetime],
 ) -> ApprovalView:
-    viewer_id, now = seen
+    _viewer_id, now = seen
     approvals_count = sum(
         vote.decision == ApprovalVote.Decision.APPROVE and vote.content_sha256 == row.content_sha256
         for vote in votes
     )
     status = _status(row, missing=row.approvals_required - approvals_count, free=free, now=now)
-    is_waiting = row.status == ApprovalRequest.Status.OPEN and row.expires_at > now
+    obstacle = _obstacle(row, votes=votes, free=free, seen=seen)
     return ApprovalView(
         id=row.pk,
         batch_id=row.batch_id,
         status=status,
-        is_my_turn=is_waiting and viewer_id in free,
+        is_my_turn=obstacle is Obstacle.NONE,
+        obstacle=obstacle,
         maker=refs[row.maker_id],
         reason=row.batch.reason,
         operator=row.batch.operator,
@@ -202,12 +209,34 @@ def _status(row: ApprovalRequest, *, missing: int, free: set[int], now: dt.datet
     return BLOCKED if len(free) < missing else ApprovalRequest.Status.OPEN.lower()
 
 
+def _obstacle(
+    row: ApprovalRequest,
+    *,
+    votes: Sequence[ApprovalVote],
+    free: set[int],
+    seen: tuple[int, dt.datetime],
+) -> Obstacle:
+    """What keeps the viewer from deciding; the first of several, as a vote would be told."""
+    viewer_id, now = seen
+    if row.status != ApprovalRequest.Status.OPEN:
+        return Obstacle.DECIDED
+    if row.expires_at <= now:
+        return Obstacle.EXPIRED
+    if viewer_id == row.maker_id:
+        return Obstacle.MAKER
+    if any(vote.voter_id == viewer_id and vote.decision in DECIDING for vote in votes):
+        return Obstacle.VOTED
+    return Obstacle.NONE if viewer_id in free else Obstacle.ROLE
+
+
 def _reached(snapshots: Sequence[dict[str, Any]]) -> list[str]:
     return [str(snapshot["name"]) for snapshot in snapshots]
 
 
 def _vote_view(vote: ApprovalVote, refs: dict[int, str]) -> VoteView:
+    answer = getattr(vote, "answer", None)
     return VoteView(
+        id=vote.pk,
         voter=refs[vote.voter_id],
         role=vote.voter_role.lower(),
         decision=vote.decision.lower(),
@@ -215,6 +244,13 @@ def _vote_view(vote: ApprovalVote, refs: dict[int, str]) -> VoteView:
         content_sha256=vote.content_sha256,
         second_factor_at=vote.second_factor_at,
         voted_at=vote.voted_at,
+        answer=None
+        if answer is None
+        else AnswerView(
+            author=refs[answer.author_id],
+            comment=answer.comment,
+            answered_at=answer.answered_at,
+        ),
     )
 
 

@@ -15,6 +15,20 @@ from enum import StrEnum
 from typing import Any, Final
 
 MAKER_WINDOW: Final = dt.timedelta(hours=24)
+# What a change of a policy is about, in the order of forms.
+POLICY_FIELDS: Final = (
+    "name",
+    "subject",
+    "is_active",
+    "row_tokens_min",
+    "batch_tokens_min",
+    "rows_min",
+    "maker_day_tokens_min",
+    "approvals_required",
+    "roles",
+    "expires_after_s",
+    "is_open_to_keys",
+)
 
 
 class VoteDecision(StrEnum):
@@ -23,6 +37,17 @@ class VoteDecision(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     ASK = "ask"
+
+
+class Obstacle(StrEnum):
+    """What keeps a person from deciding a request now."""
+
+    NONE = ""
+    DECIDED = "decided"
+    EXPIRED = "expired"
+    MAKER = "maker"
+    VOTED = "voted"
+    ROLE = "role"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +120,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerView:
+    """What the maker said to a question."""
+
+    author: str
+    comment: str
+    answered_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class VoteView:
     """A vote as readers see it; people by their ``user_ref``, words of the wire in lower case."""
 
+    id: int
     voter: str
     role: str
     decision: str
@@ -105,6 +140,12 @@ class VoteView:
     content_sha256: str
     second_factor_at: dt.datetime | None
     voted_at: dt.datetime
+    answer: AnswerView | None = None
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Whether it is a question that the maker has not answered."""
+        return self.decision == VoteDecision.ASK and self.answer is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +160,7 @@ class ApprovalView:
     batch_id: uuid.UUID
     status: str
     is_my_turn: bool
+    obstacle: Obstacle
     maker: str
     reason: str
     operator: str
@@ -156,6 +198,42 @@ class PolicyView:
     expires_after_s: int
     is_open_to_keys: bool
     updated_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of a policy before and after; None where it was, or will be, not set."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChangeView:
+    """A proposed change as one viewer sees it.
+
+    ``status`` is open, applied, rejected, expired or recalled; ``fields`` are those that differ.
+    """
+
+    id: uuid.UUID
+    policy_id: uuid.UUID
+    policy_name: str
+    status: str
+    is_my_turn: bool
+    obstacle: Obstacle
+    is_new: bool
+    is_bootstrap: bool
+    maker: str
+    checker: str | None
+    comment: str
+    content_sha256: str
+    before: dict[str, Any] | None
+    after: dict[str, Any]
+    fields: tuple[FieldChange, ...]
+    opened_at: dt.datetime
+    expires_at: dt.datetime
+    decided_at: dt.datetime | None
 
 
 def is_reached(policy: PolicyTerms, *, facts: BatchFacts, maker_day_tokens: int) -> bool:

@@ -16,6 +16,22 @@ GRANT_SETTINGS = (
     "GRANT_CATCH_UP_DAYS",
 )
 
+# A trigger refuses to purge earlier, whatever the setting says.
+CHUNK_KEEP_DAYS_MIN = 7
+
+
+def check_purge(**_kwargs: Any) -> list[CheckMessage]:
+    """Staged rows are kept at least as long as the database insists on."""
+    if settings.RECHARGE_CHUNK_KEEP_DAYS >= CHUNK_KEEP_DAYS_MIN:
+        return []
+    return [
+        Error(
+            f"RECHARGE_CHUNK_KEEP_DAYS must be {CHUNK_KEEP_DAYS_MIN} or more.",
+            hint="Set it in the environment.",
+            id="tokens.E004",
+        )
+    ]
+
 
 def check_prices(**_kwargs: Any) -> list[CheckMessage]:
     """Every price is at least 1 token: a hold of 0 tokens is not a hold."""

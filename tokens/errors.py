@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.errors import DomainError
+from tokens import approval_errors  # noqa: F401  # the catalogue of errors reads this module
 
 
 class InvalidRechargeError(DomainError):

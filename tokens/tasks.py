@@ -6,7 +6,7 @@ import uuid
 
 from celery import shared_task
 
-from tokens import approval_handlers, batch_handlers, handlers
+from tokens import approval_handlers, batch_handlers, handlers, purge_handlers
 
 
 @shared_task(name="tokens.expire_holds", ignore_result=True)
@@ -23,8 +23,9 @@ def expire_lots(**_later: object) -> None:
 
 @shared_task(name="tokens.expire_approvals", ignore_result=True)
 def expire_approvals(**_later: object) -> None:
-    """Periodic: end approval requests whose time has run out, with their batches."""
+    """Periodic: end approval requests whose time has run out, with their batches; and changes."""
     approval_handlers.expire_approvals()
+    approval_handlers.expire_policy_changes()
 
 
 @shared_task(name="tokens.seal_ledger", ignore_result=True)
@@ -55,3 +56,9 @@ def requeue_recharge_batches(**_later: object) -> None:
     """Periodic: send batches again whose message or worker was lost."""
     for batch_id in batch_handlers.unclaimed_batches():
         apply_recharge_batch.delay(batch_id=str(batch_id))
+
+
+@shared_task(name="tokens.purge_staged_rows", ignore_result=True)
+def purge_staged_rows(**_later: object) -> None:
+    """Daily: throw away the staged rows of batches that ended long ago."""
+    purge_handlers.purge_staged_rows()

@@ -7,8 +7,6 @@ import django_stubs_ext
 import environ
 from celery.schedules import crontab
 from django.templatetags.static import static
-from django.urls import reverse_lazy
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.settings.logging import configure_structlog
@@ -31,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "django.contrib.staticfiles",
     "django_otp",
     "django_otp.plugins.otp_totp",
@@ -234,6 +233,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300.0},
     },
+    "purge-staged-rows": {
+        "task": "tokens.purge_staged_rows",
+        "schedule": crontab(minute="40", hour="3"),
+        "options": {"expires": 3600.0},
+    },
     # Some minutes into the day, and again later for a day that a long transaction kept open.
     "reconcile-ledger": {
         "task": "tokens.reconcile_ledger",
@@ -266,6 +270,8 @@ RECHARGE_CELL_LENGTH_MAX = env.int("RECHARGE_CELL_LENGTH_MAX", default=1_000)
 # Longer than one chunk, or a whole atomic batch, may take.
 RECHARGE_LEASE_S = env.int("RECHARGE_LEASE_S", default=120)
 RECHARGE_ATTEMPTS_MAX = env.int("RECHARGE_ATTEMPTS_MAX", default=10)
+# How long the rows of a finished batch stay staged beside their lines; at least 7 days.
+RECHARGE_CHUNK_KEEP_DAYS = env.int("RECHARGE_CHUNK_KEEP_DAYS", default=30)
 RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
 # Tokens that every VIP account gets each day; 0 switches the daily grant off.
 VIP_GRANT_TOKENS = env.int("VIP_GRANT_TOKENS", default=10)
@@ -308,17 +314,6 @@ RATELIMIT_USE_CACHE = "default"
 
 
 # --- Back office ----------------------------------------------------------------------------------
-def _console_link(
-    title: Promise, *, icon: str, model: str | None = None, view: str = ""
-) -> dict[str, object]:
-    """Describe one line of the console's sidebar: the list of a model, or another view."""
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(view or f"admin:{model}_changelist"),
-    }
-
-
 UNFOLD = {
     "SITE_TITLE": _("Face swap console"),
     "SITE_HEADER": _("Face swap"),
@@ -354,34 +349,6 @@ UNFOLD = {
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,
-        "navigation": [
-            {
-                "title": _("Work"),
-                "items": [
-                    _console_link(_("Overview"), icon="dashboard", view="admin:index"),
-                    _console_link(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
-                    _console_link(_("Uploads"), icon="image", model="inference_mediaasset"),
-                    _console_link(_("Quotes"), icon="request_quote", model="inference_swapquote"),
-                ],
-            },
-            {
-                "title": _("Tokens"),
-                "items": [
-                    _console_link(
-                        _("Recharge batches"), icon="playlist_add", model="tokens_rechargebatch"
-                    ),
-                    _console_link(_("Wallets"), icon="wallet", model="tokens_wallet"),
-                    _console_link(_("Transfers"), icon="receipt_long", model="tokens_transfer"),
-                    _console_link(_("Holds"), icon="lock_clock", model="tokens_hold"),
-                ],
-            },
-            {
-                "title": _("People"),
-                "items": [
-                    _console_link(_("Users"), icon="group", model="accounts_user"),
-                    _console_link(_("API keys"), icon="key", model="accounts_apikey"),
-                ],
-            },
-        ],
+        "navigation": "facefusion_site.console.navigation",
     },
 }

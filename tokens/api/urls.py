@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tokens.api.views import approvals, balance, recharge_actions, recharges
+from tokens.api.views import approvals, balance, policies, recharge_actions, recharges
 
 urlpatterns = [
     path("approvals", approvals.ApprovalListView.as_view(), name="approvals"),
@@ -12,11 +12,36 @@ urlpatterns = [
         approvals.ApprovalVoteView.as_view(),
         name="approval-votes",
     ),
-    path("approval-policies", approvals.PolicyListView.as_view(), name="approval-policies"),
+    path(
+        "approvals/<uuid:request_id>/answer",
+        approvals.ApprovalAnswerView.as_view(),
+        name="approval-answer",
+    ),
+    path("approval-policies", policies.PolicyListView.as_view(), name="approval-policies"),
     path(
         "approval-policies/<uuid:policy_id>",
-        approvals.PolicyView.as_view(),
+        policies.PolicyView.as_view(),
         name="approval-policy",
+    ),
+    path(
+        "approval-policy-changes",
+        policies.PolicyChangeListView.as_view(),
+        name="policy-changes",
+    ),
+    path(
+        "approval-policy-changes/<uuid:change_id>",
+        policies.PolicyChangeView.as_view(),
+        name="policy-change",
+    ),
+    path(
+        "approval-policy-changes/<uuid:change_id>/votes",
+        policies.PolicyChangeVoteView.as_view(),
+        name="policy-change-votes",
+    ),
+    path(
+        "approval-policy-changes/<uuid:change_id>/recall",
+        policies.PolicyChangeRecallView.as_view(),
+        name="policy-change-recall",
     ),
     path("balance", balance.BalanceView.as_view(), name="balance"),
     path("statement", balance.StatementView.as_view(), name="statement"),

@@ -66,4 +66,63 @@ APPROVALS = (
                 'PENDING_APPROVAL', 'REJECTED', 'APPROVAL_EXPIRED', 'STOPPED')))
         """,
     ),
+    Invariant(
+        "I17",
+        "answer_is_by_the_maker_to_a_question",
+        """
+        SELECT a.question_id
+          FROM tokens_approvalanswer a
+          LEFT JOIN tokens_approvalvote v ON v.id = a.question_id
+          LEFT JOIN tokens_approvalrequest r ON r.id = v.request_id
+         WHERE v.decision IS DISTINCT FROM 'ASK' OR a.author_id IS DISTINCT FROM r.maker_id
+        """,
+    ),
+    Invariant(
+        "I21",
+        "policy_change_is_decided_by_two_people",
+        """
+        SELECT id FROM tokens_policychange
+         WHERE status IN ('APPLIED', 'REJECTED') AND NOT is_bootstrap
+           AND (checker_id IS NULL OR checker_id = maker_id OR checker_factor_at IS NULL)
+         UNION ALL
+        -- The first change of all may be a bootstrap, and no other.
+        SELECT c.id FROM tokens_policychange c
+         WHERE c.is_bootstrap AND EXISTS (
+               SELECT 1 FROM tokens_policychange earlier
+                WHERE earlier.status = 'APPLIED' AND earlier.decided_at < c.decided_at)
+        """,
+    ),
+    Invariant(
+        "I21",
+        "policy_is_what_its_last_change_says",
+        """
+        SELECT p.id
+          FROM tokens_approvalpolicy p
+         CROSS JOIN LATERAL (
+               SELECT after FROM tokens_policychange
+                WHERE policy_id = p.id AND status = 'APPLIED'
+                ORDER BY decided_at DESC LIMIT 1
+         ) last
+         WHERE last.after <> to_jsonb(p) - ARRAY['id', 'created_at', 'updated_at']
+        """,
+    ),
+    Invariant(
+        "I19",
+        "no_policy_change_is_open_an_hour_past_its_deadline",
+        """
+        SELECT id FROM tokens_policychange
+         WHERE status = 'OPEN' AND expires_at < now() - interval '1 hour'
+        """,
+    ),
+    Invariant(
+        "I17",
+        "unfinished_batch_keeps_its_staged_rows",
+        """
+        SELECT b.id
+          FROM tokens_rechargebatch b JOIN tokens_rechargechunk c ON c.batch_id = b.id
+         WHERE b.finished_at IS NULL
+         GROUP BY b.id, b.lines_count
+        HAVING sum(c.rows_count) <> b.lines_count
+        """,
+    ),
 )

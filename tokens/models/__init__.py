@@ -6,6 +6,7 @@ and what is held; both are guarded by CHECKs and proven against the journal by t
 """
 
 from tokens.models.approvals import (
+    ApprovalAnswer,
     ApprovalAssessment,
     ApprovalPolicy,
     ApprovalRequest,
@@ -16,6 +17,7 @@ from tokens.models.approvals import (
 from tokens.models.grants import ScheduledGrant
 from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
+from tokens.models.policy_changes import PolicyChange
 from tokens.models.proof import (
     AuditEvent,
     BalanceSnapshot,
@@ -31,6 +33,7 @@ from tokens.models.wallets import CreditLot, Wallet
 
 __all__ = [
     "Account",
+    "ApprovalAnswer",
     "ApprovalAssessment",
     "ApprovalPolicy",
     "ApprovalRequest",
@@ -43,6 +46,7 @@ __all__ = [
     "Hold",
     "HoldEvent",
     "MonthClose",
+    "PolicyChange",
     "RechargeBatch",
     "RechargeChunk",
     "RechargeLine",

@@ -288,3 +288,33 @@ class ApprovalVote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.decision} {self.request_id}"
+
+
+class ApprovalAnswer(models.Model):
+    """What the maker says to one question; written once, and no part of the content."""
+
+    question = models.OneToOneField(
+        ApprovalVote,
+        verbose_name=_("question"),
+        on_delete=models.PROTECT,
+        primary_key=True,
+        related_name="answer",
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("author"),
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    comment = models.CharField(_("answer"), max_length=500)
+    answered_at = models.DateTimeField(_("answered at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("answer to a question")
+        verbose_name_plural = _("answers to questions")
+        constraints = [
+            models.CheckConstraint(name="approvalanswer_says_something", condition=~Q(comment="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"Answer {self.pk}"

@@ -1,5 +1,6 @@
 """What other apps and the interfaces may ask of tokens: the writes."""
 
+from tokens.services.approvals import answer_question
 from tokens.services.batches import (
     follow_batch,
     pause_batch,
@@ -23,8 +24,7 @@ from tokens.services.holds import (
     settle_hold,
     void_hold,
 )
-from tokens.services.policies import EDITABLE as POLICY_FIELDS
-from tokens.services.policies import save_policy
+from tokens.services.policies import decide_policy_change, propose_policy, recall_policy_change
 from tokens.services.prices import price_usage
 from tokens.services.recharge import (
     bulk_recharge,
@@ -35,9 +35,10 @@ from tokens.services.recharge import (
 )
 
 __all__ = [
-    "POLICY_FIELDS",
+    "answer_question",
     "bulk_recharge",
     "create_batch",
+    "decide_policy_change",
     "expire_lots",
     "extend_hold",
     "filtered_rows",
@@ -50,6 +51,8 @@ __all__ = [
     "preview_reversal",
     "preview_vip_grant",
     "price_usage",
+    "propose_policy",
+    "recall_policy_change",
     "record_late_result",
     "refund_hold",
     "refuse_batch",
@@ -57,7 +60,6 @@ __all__ = [
     "resume_batch",
     "retry_failures",
     "reverse_batch",
-    "save_policy",
     "settle_hold",
     "staged_template",
     "stop_batch",

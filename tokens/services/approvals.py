@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
+from django.db import transaction
 from django.utils import timezone
 
 from tokens.approvals import Ballot, BatchFacts, Decision
+from tokens.ledger import answers
 from tokens.ledger import approvals as ledger
 from tokens.ledger.locks import require_transaction
 
@@ -70,6 +72,42 @@ def vote(
     require_transaction()
     return ledger.cast_vote(
         request_id=request_id, voter_id=voter_id, ballot=ballot, now=now or timezone.now()
+    )
+
+
+@transaction.atomic(durable=True)
+def answer_question(
+    *, request_id: uuid.UUID, question_id: int, author_id: int, comment: str
+) -> bool:
+    """Let the maker answer a question; everybody who may see the request sees the answer.
+
+    Owns its transaction. Nothing is decided by it and the digest stays, so votes cast before keep
+    their meaning. One answer per question; repeating it changes nothing.
+
+    Args:
+        request_id: the approval request.
+        question_id: the id of the vote that asks.
+        author_id: the maker.
+        comment: the answer, up to 500 characters.
+
+    Returns:
+        True when the same answer was given before.
+
+    Raises:
+        ApprovalNotFoundError: there is no such request.
+        OnlyTheMakerError: somebody else made the batch.
+        QuestionNotFoundError: the request has no such question.
+        AlreadyAnsweredError: it has another answer.
+        ApprovalClosedError: the request was decided before.
+        ApprovalExpiredError: its time has run out.
+        ApprovalCommentMissingError: no words.
+    """
+    return answers.answer(
+        request_id=request_id,
+        question_id=question_id,
+        author_id=author_id,
+        comment=comment,
+        now=timezone.now(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Approvals over HTTP and in the console."""
+"""Approvals over HTTP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from django.core.cache import cache
+from django.db import IntegrityError
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -15,8 +16,14 @@ from accounts.tests.authenticators import code_of, enrol, forget_wrong_codes
 from accounts.types import Role, Scope
 from tokens import services
 from tokens.approvals import VoteDecision
-from tokens.models import ApprovalPolicy, ApprovalRequest, AuditEvent, RechargeBatch
-from tokens.tests.approvals import ballot, make_policy, make_staff
+from tokens.models import (
+    ApprovalAnswer,
+    ApprovalRequest,
+    ApprovalVote,
+    AuditEvent,
+    RechargeBatch,
+)
+from tokens.tests.approvals import ballot, change_policy, make_policy, make_staff
 from tokens.tests.factories import make_user, recharge
 from tokens.types import RechargeMode
 
@@ -207,84 +214,102 @@ def test_api_keys_are_exempt_while_the_setting_says_so(settings):
     assert outcome(post_recharge(api, 101)) == (403, "step_up_required")
 
 
-# --- Policies over HTTP and in the console --------------------------------------------------------
-
-
-def test_administrators_write_policies_with_a_code():
-    admin, operator = make_user(role=Role.ADMIN), make_user(role=Role.OPERATOR)
-    body = {"name": "large", "batch_tokens_min": 5, "roles": ["admin", "operator"]}
-    api = signed_in(admin)
-    url = "/api/v1/approval-policies"
-    enrol(admin)
-    enrol(operator)
-    assert outcome(api.post(url, body, format="json")) == (403, "step_up_required")
-    code = {"X-Step-Up-Code": code_of(operator)}
-    refused = signed_in(operator).post(url, body, format="json", headers=code)
-    assert outcome(refused) == (403, "role_required")
-    made = api.post(url, body, format="json", headers={"X-Step-Up-Code": code_of(admin)})
-    assert made.status_code == 201, made.data
-    assert api.get(made["Location"]).data == made.data
-    changed = api.patch(made["Location"], {"approvals_required": 2}, format="json")
-    assert (changed.data["approvals_required"], changed.data["batch_tokens_min"]) == (2, 5)
-    assert [item["name"] for item in signed_in(operator).get(url).data["items"]] == ["large"]
-    assert outcome(api.patch(made["Location"], {"batch_tokens_min": None}, format="json")) == (
-        400,
-        "invalid_approval_policy",
-    )
-    assert outcome(api.patch(f"{url}/{uuid.uuid4()}", {}, format="json")) == (
-        404,
-        "approval_policy_not_found",
-    )
-    keyed = with_key(admin, Scope.APPROVALS_READ, Scope.APPROVALS_VOTE)
-    assert outcome(keyed.post(url, body, format="json")) == (403, "step_up_required")
-
-
-def test_the_console_changes_policies_after_a_second_factor(client):
-    admin = make_user(role=Role.ADMIN)
-    enrol(admin)
-    client.force_login(admin)
-    url = "/admin/tokens/approvalpolicy/"
-    assert "second-factor" in client.get(url).content.decode()
-    assert client.get(f"{url}add/").status_code == 403
-    reply = client.post("/second-factor/", {"action": "prove", "code": code_of(admin), "next": url})
-    assert (reply.status_code, reply["Location"]) == (302, url)
-    form = {
-        "name": "large",
-        "subject": "RECHARGE",
-        "is_active": "on",
-        "batch_tokens_min": "5",
-        "approvals_required": "1",
-        "roles": ["ADMIN", "OPERATOR"],
-        "expires_after_s": "600",
-    }
-    saved = client.post(f"{url}add/", form)
-    assert saved.status_code == 302, saved.content.decode()[:2000]
-    made = ApprovalPolicy.objects.get()
-    assert made.roles == ["ADMIN", "OPERATOR"]
-    changed = client.post(f"{url}{made.pk}/change/", form | {"approvals_required": "2"})
-    assert changed.status_code == 302
-    assert ApprovalPolicy.objects.get().approvals_required == 2
-    refused = client.post(f"{url}{made.pk}/change/", form | {"batch_tokens_min": ""})
-    assert refused.status_code == 200
-    assert AuditEvent.objects.filter(action__startswith="approval_policy.").count() == 2
-    assert client.get(f"{url}{made.pk}/delete/").status_code == 403
-
-
-def test_the_console_shows_requests_read_only(policy, client):
-    maker, checker = make_staff()
-    request, _user = waiting(maker)
-    vote(request, checker)
-    client.force_login(checker)
-    assert client.get("/admin/tokens/approvalrequest/").status_code == 200
-    page = client.get(f"/admin/tokens/approvalrequest/{request.pk}/change/")
-    assert page.status_code == 200
-    assert request.content_sha256 in page.content.decode()
-    assert client.post(f"/admin/tokens/approvalrequest/{request.pk}/change/", {}).status_code == 403
-    assert client.get("/admin/tokens/approvalpolicy/").status_code == 200
-    assert client.get("/admin/tokens/approvalpolicy/add/").status_code == 403
-
-
 def test_the_request_lives_as_long_as_its_policy_says(policy):
-    ApprovalPolicy.objects.update(expires_after_s=120)
+    change_policy(policy, expires_after_s=120)
     request, _user = waiting(make_user(role=Role.OPERATOR))
     assert request.expires_at - request.opened_at == dt.timedelta(seconds=120)
+
+
+# --- Questions and answers ------------------------------------------------------------------------
+
+
+def reply_to(api, request, question_id, comment="For the June campaign."):
+    return api.post(
+        f"/api/v1/approvals/{request.pk}/answer",
+        {"question_id": question_id, "comment": comment},
+        format="json",
+    )
+
+
+def test_the_maker_answers_a_question_and_the_digest_stays(policy):
+    maker, checker, other = make_staff(3)
+    request, _user = waiting(maker)
+    asked = cast(signed_in(checker), request, "ask", comment="What is it for?")
+    assert asked.status_code == 200, asked.data
+    api = signed_in(maker)
+    (question,) = api.get(f"/api/v1/approvals/{request.pk}").data["votes"]
+    assert (question["decision"], question["answer"]) == ("ask", None)
+    assert outcome(reply_to(signed_in(other), request, question["id"])) == (403, "only_the_maker")
+    assert outcome(reply_to(signed_in(checker), request, question["id"])) == (403, "only_the_maker")
+    reply = reply_to(api, request, question["id"])
+    assert reply.status_code == 200, reply.data
+    answer = reply.data["votes"][0]["answer"]
+    assert (answer["author"], answer["comment"]) == (maker.user_ref, "For the June campaign.")
+    assert (reply.data["content_sha256"], reply.data["obstacle"]) == (
+        request.content_sha256,
+        "maker",
+    )
+    # Everybody who decides reads it, and decides on the same digest.
+    seen = signed_in(other).get(f"/api/v1/approvals/{request.pk}").data
+    assert seen["votes"][0]["answer"] == answer
+    again = reply_to(api, request, question["id"])
+    assert (again.status_code, again["Idempotency-Replayed"]) == (200, "true")
+    assert outcome(reply_to(api, request, question["id"], "Another story.")) == (
+        409,
+        "already_answered",
+    )
+    event = AuditEvent.objects.get(action="approval_request.answered_by")
+    assert event.after is not None
+    assert (event.actor_id, event.after["comment"]) == (maker.pk, "For the June campaign.")
+    assert vote(request, checker).status == "approved"
+
+
+def test_only_questions_of_open_requests_are_answered(policy):
+    maker, checker, other = make_staff(3)
+    request, _user = waiting(maker)
+    vote(request, checker, VoteDecision.ASK, comment="Why?")
+    question = ApprovalVote.objects.get()
+    api = signed_in(maker)
+    assert outcome(reply_to(api, request, question.pk + 1)) == (404, "approval_question_not_found")
+    missing = ApprovalRequest(pk=uuid.uuid4())
+    assert outcome(reply_to(api, missing, question.pk)) == (404, "approval_not_found")
+    for body in ({"comment": "x"}, {"question_id": question.pk, "comment": " "}):
+        url = f"/api/v1/approvals/{request.pk}/answer"
+        assert outcome(api.post(url, body, format="json")) == (400, "invalid_request")
+    reader = with_key(maker, Scope.APPROVALS_READ)
+    assert outcome(reply_to(reader, request, question.pk)) == (403, "scope_missing")
+    vote(request, other)
+    approval = ApprovalVote.objects.get(decision="APPROVE")
+    assert outcome(reply_to(api, request, approval.pk)) == (404, "approval_question_not_found")
+    assert outcome(reply_to(api, request, question.pk)) == (409, "approval_closed")
+
+
+def test_a_program_that_made_the_batch_answers_too(policy):
+    maker, checker = make_staff()
+    request, _user = waiting(maker)
+    vote(request, checker, VoteDecision.ASK, comment="Why?")
+    reply = reply_to(with_key(maker, Scope.RECHARGES_WRITE), request, ApprovalVote.objects.get().pk)
+    assert reply.status_code == 200
+
+
+def test_the_database_takes_answers_of_makers_only_and_keeps_them(policy):
+    maker, checker = make_staff()
+    request, _user = waiting(maker)
+    vote(request, checker, VoteDecision.ASK, comment="Why?")
+    question = ApprovalVote.objects.get()
+    with pytest.raises(IntegrityError, match="only the maker answers"):
+        ApprovalAnswer.objects.create(question=question, author=checker, comment="x")
+    with pytest.raises(IntegrityError, match="approvalanswer_says_something"):
+        ApprovalAnswer.objects.create(question=question, author=maker, comment="")
+    ApprovalAnswer.objects.create(question=question, author=maker, comment="x")
+    with pytest.raises(IntegrityError, match="immutable"):
+        ApprovalAnswer.objects.update(comment="y")
+    with pytest.raises(IntegrityError, match="immutable"):
+        ApprovalAnswer.objects.all().delete()
+    vote(request, checker, VoteDecision.ASK, comment="And why now?")
+    vote(request, checker)
+    late, no_question = ApprovalVote.objects.order_by("pk")[1:]
+    with pytest.raises(IntegrityError, match="the request is closed"):
+        ApprovalAnswer.objects.create(question=late, author=maker, comment="x")
+    with pytest.raises(IntegrityError, match="no such question"):
+        ApprovalAnswer.objects.create(question=no_question, author=maker, comment="x")

@@ -9,9 +9,9 @@ from accounts.types import Role
 from tokens import approval_handlers, batch_handlers, selectors, services
 from tokens.approvals import VoteDecision
 from tokens.errors import ApprovalClosedError, BatchStateError
-from tokens.models import ApprovalPolicy, ApprovalRequest, AuditEvent, RechargeBatch
+from tokens.models import ApprovalRequest, AuditEvent, RechargeBatch
 from tokens.tasks import expire_approvals
-from tokens.tests.approvals import ballot, make_policy, make_staff
+from tokens.tests.approvals import ballot, change_policy, make_policy, make_staff
 from tokens.tests.factories import make_user, recharge
 from tokens.tests.threads import in_threads
 
@@ -92,7 +92,7 @@ def test_small_batches_split_by_one_maker_end_up_waiting():
 
 
 def test_votes_at_once_release_or_refuse_the_batch_once(policy):
-    ApprovalPolicy.objects.update(approvals_required=2)
+    change_policy(policy, approvals_required=2)
     maker, *checkers = make_staff(4)
     request, user = waiting(maker)
     errors = in_threads(

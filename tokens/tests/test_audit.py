@@ -188,6 +188,70 @@ APPROVAL_CORRUPTIONS = [
     ),
     ("batch_moved_only_what_was_approved", "DELETE FROM tokens_approvalrequest"),
 ]
+CHANGE_SQL = """
+INSERT INTO tokens_policychange
+       (id, policy_id, is_bootstrap, after, content_sha256, maker_id, maker_factor_at, comment,
+        opened_at, status, expires_at, decided_at)
+SELECT gen_random_uuid(), p.id, {is_bootstrap}, {after}, repeat('0', 64), r.maker_id, now(), '',
+       now() - interval '9 hours', {rest}
+  FROM tokens_approvalpolicy p, tokens_approvalrequest r;
+"""
+AS_IT_IS = "to_jsonb(p) - ARRAY['id', 'created_at', 'updated_at']"
+APPLIED = "'APPLIED', now(), clock_timestamp()"
+APPROVAL_CORRUPTIONS += [
+    (
+        "answer_is_by_the_maker_to_a_question",
+        (
+            "INSERT INTO tokens_approvalvote"
+            " (request_id, voter_id, voter_role, decision, comment, content_sha256)"
+            " SELECT r.id, u.id, 'OPERATOR', 'ASK', 'Why?', r.content_sha256"
+            " FROM tokens_approvalrequest r, accounts_user u WHERE u.id <> r.maker_id;"
+            " INSERT INTO tokens_approvalanswer (question_id, author_id, comment)"
+            " SELECT id, voter_id, 'x' FROM tokens_approvalvote"
+        ),
+    ),
+    (
+        "policy_change_is_decided_by_two_people",
+        CHANGE_SQL.format(is_bootstrap="false", after=AS_IT_IS, rest=APPLIED),
+    ),
+    (
+        "policy_change_is_decided_by_two_people",
+        CHANGE_SQL.format(is_bootstrap="true", after=AS_IT_IS, rest=APPLIED) * 2,
+    ),
+    (
+        "policy_is_what_its_last_change_says",
+        CHANGE_SQL.format(is_bootstrap="true", after=AS_IT_IS, rest=APPLIED)
+        + "UPDATE tokens_approvalpolicy SET rows_min = rows_min + 1",  # noqa: S608
+    ),
+    (
+        "no_policy_change_is_open_an_hour_past_its_deadline",
+        CHANGE_SQL.format(
+            is_bootstrap="false", after=AS_IT_IS, rest="'OPEN', now() - interval '2 hours', NULL"
+        ),
+    ),
+    (
+        "unfinished_batch_keeps_its_staged_rows",
+        "UPDATE tokens_rechargechunk SET rows_count = rows_count + 1",
+    ),
+]
+GRANT_CORRUPTIONS = [
+    (
+        "scheduled_batch_grants_exactly_its_claims",
+        "DELETE FROM tokens_scheduledgrant",
+    ),
+    (
+        "scheduled_batch_grants_exactly_its_claims",
+        "UPDATE tokens_scheduledgrant SET batch_id = gen_random_uuid()",
+    ),
+    (
+        "scheduled_batch_grants_exactly_its_claims",
+        "UPDATE tokens_scheduledgrant SET owner_id = owner_id + 1000",
+    ),
+    (
+        "scheduled_batch_grants_exactly_its_claims",
+        "UPDATE tokens_rechargebatch SET source = 'JSON'",
+    ),
+]
 # Found by the tests of what they watch, where the rows that they need are made.
 ELSEWHERE = {
     "snapshot_opens_with_the_closing_before",
@@ -219,7 +283,7 @@ def ledger():
 
 
 def test_there_is_a_corruption_for_every_check():
-    found_here = {name for name, _statement in (*CORRUPTIONS, *APPROVAL_CORRUPTIONS)}
+    found_here = {name for name, _statement in (*CORRUPTIONS, *APPROVAL_CORRUPTIONS, *GRANT_CORRUPTIONS)}
     assert found_here | ELSEWHERE == set(audit.NAMES)
 
 
@@ -236,6 +300,18 @@ def test_every_check_of_approvals_finds_its_corruption(name, statement):
     maker, other = make_user(role=Role.OPERATOR), make_user(role=Role.OPERATOR)
     receipt = recharge([other.user_ref], 5, actor=maker)
     assert receipt.status == "pending_approval"
+    assert audit.find_violations() == []
+    with corrupted(statement):
+        assert name in {violation.name for violation in audit.find_violations()}
+
+
+@pytest.mark.parametrize(("name", "statement"), GRANT_CORRUPTIONS)
+def test_the_check_of_scheduled_grants_finds_its_corruption(name, statement):
+    for _ in range(2):
+        member = make_user()
+        member.plan = "vip"
+        member.save()
+    services.grant_vip()
     assert audit.find_violations() == []
     with corrupted(statement):
         assert name in {violation.name for violation in audit.find_violations()}

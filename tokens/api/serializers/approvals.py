@@ -14,21 +14,21 @@ from facefusion_site.common.serializers import (
 )
 from tokens.api.pages import BIGINT_MAX
 from tokens.approval_selectors import Inbox
-from tokens.approvals import Ballot, VoteDecision
+from tokens.approvals import Ballot, Obstacle, VoteDecision
 
-ROLES = ("operator", "admin")
-SUBJECTS = ("recharge", "reversal")
-POSITIVE: dict[str, Any] = {
-    "min_value": 1,
-    "max_value": BIGINT_MAX,
-    "required": False,
-    "allow_null": True,
-}
+
+class AnswerSerializer(serializers.Serializer[Any]):
+    """What the maker said to a question."""
+
+    author = serializers.CharField(help_text=_("The maker's user_ref."))
+    comment = serializers.CharField()
+    answered_at = serializers.DateTimeField()
 
 
 class VoteSerializer(serializers.Serializer[Any]):
     """What one person said."""
 
+    id = serializers.IntegerField(help_text=_("Of a question: name it in the answer."))
     voter = serializers.CharField(help_text=_("The voter's user_ref."))
     role = serializers.CharField()
     decision = serializers.CharField(help_text=_("approve, reject or ask."))
@@ -38,6 +38,9 @@ class VoteSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text=_("Empty for API keys and for questions without a code.")
     )
     voted_at = serializers.DateTimeField()
+    answer = AnswerSerializer(
+        allow_null=True, help_text=_("To a question; empty until the maker answers.")
+    )
 
 
 class ApprovalSerializer(serializers.Serializer[Any]):
@@ -49,6 +52,10 @@ class ApprovalSerializer(serializers.Serializer[Any]):
         help_text=_("open, blocked_no_approver, approved, rejected, expired or recalled.")
     )
     is_my_turn = serializers.BooleanField(help_text=_("Whether you may decide it now."))
+    obstacle = serializers.ChoiceField(
+        choices=[obstacle.value for obstacle in Obstacle],
+        help_text=_("Why you may not: decided, expired, maker, voted or role; empty if you may."),
+    )
     maker = serializers.CharField(help_text=_("The maker's user_ref."))
     reason = serializers.CharField()
     operator = serializers.CharField()
@@ -116,6 +123,15 @@ class VoteRequestSerializer(serializers.Serializer[Any]):
         )
 
 
+class AnswerRequestSerializer(serializers.Serializer[Any]):
+    """The maker's answer to one question."""
+
+    question_id = StrictIntegerField(
+        min_value=1, max_value=BIGINT_MAX, help_text=_("The id of the vote that asks.")
+    )
+    comment = StrictCharField(max_length=500)
+
+
 class DecisionSerializer(serializers.Serializer[Any]):
     """Where the request stands after the vote."""
 
@@ -124,64 +140,3 @@ class DecisionSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text=_("open, approved or rejected."))
     approvals_count = serializers.IntegerField()
     approvals_required = serializers.IntegerField()
-
-
-class PolicyWriteSerializer(serializers.Serializer[Any]):
-    """Fields of a policy; those left out keep their value."""
-
-    name = StrictCharField(max_length=100)
-    subject = serializers.ChoiceField(choices=SUBJECTS, required=False)
-    is_active = serializers.BooleanField(required=False)
-    row_tokens_min = StrictIntegerField(
-        **POSITIVE, help_text=_("Reached by a line of as many tokens.")
-    )
-    batch_tokens_min = StrictIntegerField(
-        **POSITIVE, help_text=_("Reached by a batch of as many tokens.")
-    )
-    rows_min = StrictIntegerField(
-        **POSITIVE | {"max_value": 2**31 - 1}, help_text=_("Reached by as many lines.")
-    )
-    maker_day_tokens_min = StrictIntegerField(
-        **POSITIVE, help_text=_("Reached by as many tokens of one person in 24 hours.")
-    )
-    approvals_required = StrictIntegerField(min_value=1, max_value=10, required=False)
-    roles = serializers.ListField(
-        child=serializers.ChoiceField(choices=ROLES), allow_empty=False, max_length=len(ROLES)
-    )
-    expires_after_s = StrictIntegerField(min_value=60, max_value=30 * 24 * 3600, required=False)
-    is_open_to_keys = serializers.BooleanField(
-        required=False, help_text=_("Let API keys vote; they have no second factor.")
-    )
-
-    def to_values(self) -> dict[str, Any]:
-        """The validated body in the words of the model."""
-        values = dict(self.validated_data)
-        if "subject" in values:
-            values["subject"] = values["subject"].upper()
-        if "roles" in values:
-            values["roles"] = [role.upper() for role in values["roles"]]
-        return values
-
-
-class PolicySerializer(serializers.Serializer[Any]):
-    """A policy."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    subject = serializers.CharField()
-    is_active = serializers.BooleanField()
-    row_tokens_min = serializers.IntegerField(allow_null=True)
-    batch_tokens_min = serializers.IntegerField(allow_null=True)
-    rows_min = serializers.IntegerField(allow_null=True)
-    maker_day_tokens_min = serializers.IntegerField(allow_null=True)
-    approvals_required = serializers.IntegerField()
-    roles = serializers.ListField(child=serializers.CharField())
-    expires_after_s = serializers.IntegerField()
-    is_open_to_keys = serializers.BooleanField()
-    updated_at = serializers.DateTimeField()
-
-
-class PolicyListSerializer(serializers.Serializer[Any]):
-    """All policies by name."""
-
-    items = PolicySerializer(many=True)

@@ -1,12 +1,10 @@
-"""Approvals and their policies over HTTP."""
+"""Approvals over HTTP."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,6 +30,7 @@ from facefusion_site.common.limits import limit
 from facefusion_site.common.schema import problems
 from tokens import approval_selectors, services
 from tokens.api.serializers import approvals as serializers
+from tokens.approval_errors import AlreadyAnsweredError, OnlyTheMakerError, QuestionNotFoundError
 from tokens.approval_selectors import Inbox
 from tokens.errors import (
     AlreadyVotedError,
@@ -42,10 +41,8 @@ from tokens.errors import (
     ApprovalNotFoundError,
     ApproverNotEligibleError,
     InvalidCursorError,
-    InvalidPolicyError,
     KeyMayNotVoteError,
     MakerMayNotCheckError,
-    PolicyNotFoundError,
 )
 
 STEP_UP_ERRORS = (
@@ -149,86 +146,41 @@ class ApprovalVoteView(APIView):
         return Response(serializers.DecisionSerializer(decision).data, headers=headers)
 
 
-class PolicyListView(APIView):
-    """Approval policies."""
+class ApprovalAnswerView(APIView):
+    """Answers to the questions of approvers."""
 
-    def get_permissions(self) -> list[Any]:
-        """Approvers read; ``post`` asks for an administrator with a fresh second factor."""
-        return [IsAuthenticated(), scope("approvals:read")()]
-
-    @extend_schema(
-        operation_id="approval_policies_list",
-        summary="List approval policies",
-        tags=["approvals"],
-        responses={200: serializers.PolicyListSerializer} | problems(*READ_ERRORS),
-    )
-    def get(self, request: Request) -> Response:
-        """All policies by name; the strictest of all that a batch reaches counts."""
-        items = approval_selectors.policies()
-        return Response(serializers.PolicyListSerializer({"items": items}).data)
+    # The scope of makers: whoever may create a batch may explain it.
+    permission_classes = [IsAuthenticated, scope("recharges:write")]
 
     @extend_schema(
-        operation_id="approval_policies_create",
-        summary="Create an approval policy",
+        operation_id="approvals_answer",
+        summary="Answer a question",
         tags=["approvals"],
-        parameters=[step_up.CODE_PARAMETER],
-        request=serializers.PolicyWriteSerializer,
-        responses={201: serializers.PolicySerializer}
-        | problems(InvalidRequestError, InvalidPolicyError, *STEP_UP_ERRORS, *READ_ERRORS),
-    )
-    def post(self, request: Request) -> Response:
-        """For administrators with a fresh second factor; a name is taken once."""
-        step_up.require(request)
-        body = serializers.PolicyWriteSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        policy_id = services.save_policy(
-            actor_id=drf.user_id(request), policy_id=None, values=body.to_values()
-        )
-        return Response(
-            serializers.PolicySerializer(approval_selectors.policy(policy_id=policy_id)).data,
-            status=status.HTTP_201_CREATED,
-            headers={"Location": f"{request.path}/{policy_id}"},
-        )
-
-
-class PolicyView(APIView):
-    """One approval policy."""
-
-    permission_classes = [IsAuthenticated, scope("approvals:read")]
-
-    @extend_schema(
-        operation_id="approval_policies_get",
-        summary="Read an approval policy",
-        tags=["approvals"],
-        responses={200: serializers.PolicySerializer} | problems(PolicyNotFoundError, *READ_ERRORS),
-    )
-    def get(self, request: Request, policy_id: uuid.UUID) -> Response:
-        """Bounds, quorum, roles and time."""
-        policy = approval_selectors.policy(policy_id=policy_id)
-        return Response(serializers.PolicySerializer(policy).data)
-
-    @extend_schema(
-        operation_id="approval_policies_update",
-        summary="Change an approval policy",
-        tags=["approvals"],
-        parameters=[step_up.CODE_PARAMETER],
-        request=serializers.PolicyWriteSerializer(partial=True),
-        responses={200: serializers.PolicySerializer}
+        request=serializers.AnswerRequestSerializer,
+        responses={200: serializers.ApprovalSerializer}
         | problems(
             InvalidRequestError,
-            InvalidPolicyError,
-            PolicyNotFoundError,
-            *STEP_UP_ERRORS,
+            ApprovalNotFoundError,
+            ApprovalClosedError,
+            ApprovalExpiredError,
+            OnlyTheMakerError,
+            QuestionNotFoundError,
+            AlreadyAnsweredError,
+            RateLimitedError,
+            ServiceUnavailableError,
             *READ_ERRORS,
         ),
     )
-    def patch(self, request: Request, policy_id: uuid.UUID) -> Response:
-        """For administrators with a fresh second factor; open requests keep the old terms."""
-        step_up.require(request)
-        body = serializers.PolicyWriteSerializer(data=request.data, partial=True)
+    @limit(group="approval-votes", rate="RECHARGES_RATE", key="user", is_fail_open=False)
+    def post(self, request: Request, request_id: uuid.UUID) -> Response:
+        """For the maker. Votes stay as they were cast: the content and its digest do not change."""
+        body = serializers.AnswerRequestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        services.save_policy(
-            actor_id=drf.user_id(request), policy_id=policy_id, values=body.to_values()
+        is_replay = services.answer_question(
+            request_id=request_id, author_id=drf.user_id(request), **body.validated_data
         )
-        policy = approval_selectors.policy(policy_id=policy_id)
-        return Response(serializers.PolicySerializer(policy).data)
+        view = approval_selectors.approval_request(
+            request_id=request_id, viewer_id=drf.user_id(request)
+        )
+        headers = {idempotency.REPLAYED_HEADER: "true"} if is_replay else {}
+        return Response(serializers.ApprovalSerializer(view).data, headers=headers)

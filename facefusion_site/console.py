@@ -1,0 +1,77 @@
+"""The menu of the console, with what waits for the person who looks at it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from tokens import approval_selectors, policy_selectors
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar; a number beside a line says how much of it waits for the viewer's decision."""
+    viewer_id = request.user.pk
+    approvals_count = changes_count = 0
+    if request.user.is_authenticated and isinstance(viewer_id, int):
+        approvals_count = approval_selectors.waiting_count(viewer_id=viewer_id)
+        changes_count = policy_selectors.waiting_count(viewer_id=viewer_id)
+    return [
+        _group(
+            _("Work"),
+            _link(_("Overview"), icon="dashboard", view="index"),
+            _list(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
+            _list(_("Uploads"), icon="image", model="inference_mediaasset"),
+            _list(_("Quotes"), icon="request_quote", model="inference_swapquote"),
+        ),
+        _group(
+            _("Tokens"),
+            _list(_("Recharge batches"), icon="playlist_add", model="tokens_rechargebatch"),
+            _list(
+                _("Approvals"),
+                icon="how_to_vote",
+                model="tokens_approvalrequest",
+                waiting_count=approvals_count,
+            ),
+            _list(_("Approval policies"), icon="policy", model="tokens_approvalpolicy"),
+            _list(
+                _("Policy changes"),
+                icon="rule",
+                model="tokens_policychange",
+                waiting_count=changes_count,
+            ),
+            _list(_("Wallets"), icon="wallet", model="tokens_wallet"),
+            _list(_("Transfers"), icon="receipt_long", model="tokens_transfer"),
+            _list(_("Holds"), icon="lock_clock", model="tokens_hold"),
+        ),
+        _group(
+            _("Books"),
+            _link(_("Exports"), icon="download", view="tokens_monthclose_exports"),
+            _list(_("Closed months"), icon="event_available", model="tokens_monthclose"),
+            _list(_("Reconciliation runs"), icon="verified", model="tokens_reconrun"),
+            _list(_("Audit events"), icon="history", model="tokens_auditevent"),
+        ),
+        _group(
+            _("People"),
+            _list(_("Users"), icon="group", model="accounts_user"),
+            _list(_("API keys"), icon="key", model="accounts_apikey"),
+        ),
+    ]
+
+
+def _group(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "items": items}
+
+
+def _list(title: Promise, *, icon: str, model: str, waiting_count: int = 0) -> dict[str, Any]:
+    """One line: the list of a model."""
+    link = _link(title, icon=icon, view=f"{model}_changelist")
+    return link | {"badge": waiting_count, "badge_variant": "warning"}
+
+
+def _link(title: Promise, *, icon: str, view: str) -> dict[str, Any]:
+    """One line: a view of the console."""
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{view}")}
