@@ -89,6 +89,17 @@ def outcomes(*, batch_id: uuid.UUID) -> dict[str, int]:
     return dict(lines.annotate(count=Count("pk")).order_by("-count", "outcome"))
 
 
+def faulty_lines(*, batch_id: uuid.UUID) -> tuple[RechargeLineView, ...]:
+    """The first lines that are themselves why they moved nothing, as many as the setting allows.
+
+    Without those of a refused or ended batch that only shared its fate.
+    """
+    lines = RechargeLine.objects.filter(batch_id=batch_id).exclude(
+        outcome__in=[Outcome.APPLIED, Outcome.ROLLED_BACK, Outcome.NOT_ATTEMPTED]
+    )
+    return _line_views(lines.order_by("row_no")[: settings.RECHARGE_FAILURES_LISTED])
+
+
 def recharge_batches(
     *, limit: int, cursor: str | None = None, status: str | None = None
 ) -> tuple[list[RechargeReceipt], str | None]:
@@ -145,11 +156,11 @@ def failed_lines(*, batch_id: uuid.UUID) -> Iterator[RechargeLine]:
 
 
 def judged_failures(*, is_refused: bool, limit: int) -> tuple[RechargeLineView, ...]:
-    """The first rows of the session's judged table that would move nothing."""
+    """The first rows of the session's judged table that would move nothing, faulty ones first."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT row_no, item_key, user_ref, amount, outcome FROM tokens_judged"
-            " WHERE %s OR outcome <> 'applied' ORDER BY row_no LIMIT %s",
+            " WHERE %s OR outcome <> 'applied' ORDER BY outcome = 'applied', row_no LIMIT %s",
             [is_refused, limit],
         )
         rows = cursor.fetchall()

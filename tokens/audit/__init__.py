@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from tokens.audit.approvals import APPROVALS
 from tokens.audit.books import BOOKS
 from tokens.audit.chain import CHAIN_NAMES, COVERAGE, find_broken_blocks
+from tokens.audit.grants import GRANTS
 from tokens.audit.history import HISTORY
 from tokens.audit.protections import PROTECTIONS_STAND, find_missing
 from tokens.audit.types import Invariant, Violation
 
 __all__ = ["INVARIANTS", "NAMES", "Invariant", "Violation", "find_violations"]
 
-INVARIANTS = (*BOOKS, *APPROVALS, *COVERAGE, *HISTORY)
+INVARIANTS = (*BOOKS, *APPROVALS, *GRANTS, *COVERAGE, *HISTORY)
 NAMES = (*(invariant.name for invariant in INVARIANTS), *CHAIN_NAMES, PROTECTIONS_STAND)
 
 

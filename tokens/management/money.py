@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Any, ClassVar, Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -53,6 +54,7 @@ class MoneyCommand(BaseCommand):
     """Prints one report, as JSON or for people; errors and bars go to the error stream."""
 
     dry_run_help: ClassVar[str]
+    _progress: Progress | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options that every such command has."""
@@ -77,6 +79,9 @@ class MoneyCommand(BaseCommand):
             report = self.report(options)
         except DomainError as error:
             self._refuse(error, is_json=options["json"])
+        finally:
+            if self._progress is not None:
+                self._progress.finish()
         if report is None:
             return
         if options["json"]:
@@ -87,8 +92,9 @@ class MoneyCommand(BaseCommand):
             raise CommandError(report.problem, returncode=FAILED)
 
     def progress(self, *, total: int | None = None) -> Progress:
-        """A bar on the error stream."""
-        return Progress(self.stderr, total=total)
+        """A bar on the error stream; it is gone before the report is printed."""
+        self._progress = Progress(self.stderr, total=total)
+        return self._progress
 
     def follow(self, batch_id: uuid.UUID, *, text: str) -> RechargeReceipt:
         """Stay with a batch until it rests, with a bar; see ``services.follow_batch``."""
@@ -110,8 +116,10 @@ class MoneyCommand(BaseCommand):
                 **error.context,
             }
             self.stdout.write(json.dumps({"error": answer}, ensure_ascii=False, default=str))
+        # A request that is wrong in itself stays wrong: 400 means that here too.
+        code = MISUSED if error.http_status == HTTPStatus.BAD_REQUEST else FAILED
         raise CommandError(
-            f"{error.code}: {error.detail} {error.next_step}", returncode=FAILED
+            f"{error.code}: {error.detail} {error.next_step}", returncode=code
         ) from error
 
 

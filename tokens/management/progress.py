@@ -26,23 +26,24 @@ class Progress:
 
     def step(self, text: str, count: int = 1) -> None:
         """Say what is being done; ``count`` steps are behind it."""
-        self.move_to(text, self.done + count)
+        self.done += count
+        self._draw(f"{self._bar()}{text}")
 
     def move_to(self, text: str, done: int) -> None:
-        """Say what is being done; ``done`` steps are behind it in all."""
+        """Like ``step``, for many small ones: ``done`` of them are behind it in all."""
         self.done = done
         now = time.monotonic()
-        is_due = now - self._drawn_at >= REDRAW_S or done == self.total
-        if is_due and self.stream.isatty():
+        if now - self._drawn_at >= REDRAW_S or done == self.total:
             self._drawn_at = now
             self._draw(f"{self._bar()}{text}")
 
     def finish(self) -> None:
         """Leave an empty line behind."""
-        if self.stream.isatty():
-            self._draw("")
+        self._draw("")
 
     def _draw(self, text: str) -> None:
+        if not self.stream.isatty():
+            return
         # Without Django's line end, or each step would be a line of its own, and without its red.
         self.stream.write(f"\r\x1b[2K{text}", style_func=_plain, ending="")
         self.stream.flush()

@@ -165,6 +165,17 @@ def test_a_filter_and_its_preview(operator):
     assert done.data["content_sha256"] == seen.data["content_sha256"]
 
 
+def test_a_filter_can_aim_at_a_plan(operator):
+    for number, plan in enumerate(("vip", "free", "vip", "enterprise")):
+        user = make_user(user_ref=f"team-{number}")
+        user.plan = plan
+        user.save()
+    reply = post(operator, {**HEAD, "filter": {"plan": "vip"}, "amount": 4})
+    assert (reply.status_code, reply.data["tokens_total"]) == (201, 8), reply.data
+    wrong = post(operator, {**HEAD, "filter": {"plan": "gold"}, "amount": 4})
+    assert wrong.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import uuid
 
 import pytest
-from django.db import InternalError, connection, transaction
+from django.db import InternalError, transaction
 from django.utils import timezone
 
 from accounts.types import Role
@@ -30,6 +29,7 @@ from tokens.models import (
 )
 from tokens.recharge_rows import RowTotals, StagedRow
 from tokens.services.recharge import header
+from tokens.tests.digests import digest_of_all_tables
 from tokens.tests.factories import make_user
 from tokens.tests.recharges import available, codes, create, order, read, source, work
 from tokens.tests.threads import in_threads
@@ -55,21 +55,6 @@ def users(count: int):
 
 def items(people, amount=5):
     return [(person.user_ref, amount) for person in people]
-
-
-def digest_of_all_tables() -> dict[str, str]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-        )
-        tables = [row[0] for row in cursor.fetchall()]
-        digests = {}
-        for table in tables:
-            cursor.execute(f"SELECT t::text FROM {table} t ORDER BY 1")  # noqa: S608  # a catalogue name
-            digests[table] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
-        cursor.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1")
-        digests["sequences"] = str(cursor.fetchall())
-    return digests
 
 
 @pytest.mark.parametrize("mode", ["soft_fail", "atomic"])

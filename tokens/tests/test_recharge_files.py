@@ -10,6 +10,7 @@ import zipfile
 import openpyxl
 import pytest
 
+from tokens import json_arrays
 from tokens.errors import FileTooLargeError, UnreadableFileError
 from tokens.models import RechargeLine
 from tokens.recharge_files import COLUMNS_MAX, LINE_BYTES_MAX, RowRules, read_rows
@@ -232,12 +233,68 @@ def test_ndjson_faults_by_line():
     assert rows[-1].user_ref == "last"
 
 
+def test_json_rows_keep_their_types_and_their_faults():
+    values = [
+        {"user": "alice", "amount": 5, "key": "k", "category": "plan"},
+        "not a row",
+        {"用户": "bob", "数量": "6"},
+        {"user": "bob", "amount": 5.0},
+        {"user": "bob", "amount": [1]},
+    ]
+    for content in (
+        json.dumps(values).encode(),
+        b"\xef\xbb\xbf\n" + json.dumps(values, ensure_ascii=False, indent=3).encode() + b"\n",
+    ):
+        rows = parse(content, RechargeSource.JSON)
+        assert [row.fault for row in rows] == [
+            "",
+            "row_unreadable",
+            "",
+            "amount_scale_invalid",
+            "row_unreadable",
+        ]
+        assert rows[0][:4] == ("alice", 5, "k", "PLAN")
+        assert rows[2][:2] == ("bob", 6)
+    assert parse(b" [] ", RechargeSource.JSON) == []
+
+
+def test_a_long_json_array_is_read_in_blocks_that_cut_anywhere(monkeypatch):
+    values = [{"user": f"ü-{number}", "amount": number} for number in range(300)]
+    for block_bytes in (1, 7, 1_000):
+        monkeypatch.setattr(json_arrays, "BLOCK_BYTES", block_bytes)
+        rows = parse(json.dumps(values, ensure_ascii=False).encode(), RechargeSource.JSON)
+        assert [(row.user_ref, row.amount) for row in rows] == [
+            (value["user"], value["amount"]) for value in values
+        ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b'{"user": "a"}',
+        b'[{"user": "a"}',
+        b'[{"user": "a"},]',
+        b'[{"user": "a"}] x',
+        b'[{"user": "a"} {"user": "b"}]',
+        b"[\xff]",
+        b"[" * 200_000,
+        b'[{"user": "' + b"x" * LINE_BYTES_MAX + b'"}]',
+    ],
+)
+def test_what_is_not_one_json_array_is_refused(content):
+    with pytest.raises(UnreadableFileError):
+        parse(content, RechargeSource.JSON)
+
+
 def test_rows_can_be_read_again():
     rules = RowRules(template=TEMPLATE, amount=1, cell_length_max=9, bytes_max=1 << 20)
     for content, source in (
         (b"user\na\n", RechargeSource.CSV),
         (workbook(["user"], ["a"]), RechargeSource.XLSX),
         (b'{"user": "a"}\n', RechargeSource.NDJSON),
+        (b'[{"user": "a"}]', RechargeSource.JSON),
     ):
         file = io.BytesIO(content)
         first = list(read_rows(file, source=source, rules=rules))

@@ -45,6 +45,8 @@ REASON_LENGTH_MAX: Final = 255
 OPERATOR_LENGTH_MAX: Final = 128
 KEY_LENGTH_MAX: Final = 255
 FAILURES_SHOWN: Final = 10
+# The outcome of good rows in a refused atomic batch.
+ROLLED_BACK: Final = "rolled_back"
 # What a batch may be without anything having gone wrong.
 FINE: Final = frozenset({"applied", "queued", "applying", "pending_approval"})
 
@@ -106,13 +108,11 @@ class Command(MoneyCommand):
             rows = partial(self._rows, rows_file, order, options["amount"], progress)
             if options["dry_run"]:
                 preview = services.preview(order=order, rows=rows)
-                progress.finish()
                 return _preview_report(preview, order)
             key = options["key"] or f"file:{order.fingerprint}"
             receipt = services.create_batch(
                 order=order, rows=rows, actor_id=actor_id, idempotency_key=key
             )
-            progress.finish()
         is_replay = receipt.is_replay
         if options["wait"]:
             receipt = self.follow(receipt.batch_id, text=_("rows applied"))
@@ -140,10 +140,11 @@ class Command(MoneyCommand):
 @contextmanager
 def _opened(name: str, format_name: str | None) -> Iterator[RowsFile]:
     """The file with its digest; the standard input is spooled, because rows are read twice."""
+    source = _source(name, format_name)
     if name == STDIN:
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
             sha256 = digest(_blocks(sys.stdin.buffer), copy_to=spool)
-            yield RowsFile(file=spool, sha256=sha256, source=_source(name, format_name))
+            yield RowsFile(file=spool, sha256=sha256, source=source)
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115  # closed below, whatever happens
@@ -152,7 +153,6 @@ def _opened(name: str, format_name: str | None) -> Iterator[RowsFile]:
             _("%(path)s cannot be read: %(error)s") % {"path": name, "error": error.strerror}
         ) from error
     with file:
-        source = _source(name, format_name)
         yield RowsFile(file=file, sha256=digest(_blocks(file)), source=source)
 
 
@@ -239,7 +239,9 @@ def _receipt_report(
         "tokens_requested": receipt.tokens_requested,
         "content_sha256": receipt.content_sha256,
         "outcomes": recharge_selectors.outcomes(batch_id=receipt.batch_id),
-        "failures": [_failure(line) for line in receipt.failures],
+        "failures": [
+            _failure(line) for line in recharge_selectors.faulty_lines(batch_id=receipt.batch_id)
+        ],
         "failures_file": None if file is None else str(file),
     }
     lines = _lines(summary)
@@ -279,7 +281,7 @@ def _preview_report(preview: RechargePreview, order: RechargeOrder) -> Report:
         "tokens": preview.tokens_total,
         "content_sha256": preview.content_sha256,
         "outcomes": preview.outcomes,
-        "failures": [_failure(line) for line in preview.failures],
+        "failures": [_failure(line) for line in preview.failures if line.code != ROLLED_BACK],
         "failures_file": None,
     }
     problem = ""

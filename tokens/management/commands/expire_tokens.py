@@ -47,7 +47,6 @@ class Command(MoneyCommand):
                 lots_max=limit,
                 progress=lambda lots: progress.step(_("lots expired"), lots),
             )
-            progress.finish()
             left_lots = services.overdue_lots(now=now).lots
         summary = {
             "dry_run": options["dry_run"],

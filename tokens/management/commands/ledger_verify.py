@@ -38,7 +38,6 @@ class Command(MoneyCommand):
         statements = {str(path): _read(path) for path in options["statement"]}
         progress = self.progress(total=len(audit.NAMES))
         proof = proofs.verify_ledger(progress=progress.step)
-        progress.finish()
         faults = {
             name: proofs.find_statement_faults(document) for name, document in statements.items()
         }

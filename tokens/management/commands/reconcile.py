@@ -28,7 +28,6 @@ class Command(MoneyCommand):
             done: dict[str, Any] = {"due_days": due}
         else:
             proof, done = reconciliation.reconcile(progress=progress.step)
-        progress.finish()
         lines = []
         for name, value in done.items():
             shown = ", ".join(value) if isinstance(value, list) else value
@@ -45,5 +44,8 @@ class Command(MoneyCommand):
             problem = _("The books are not proven: %(count)d checks are broken.") % {
                 "count": len(violations)
             }
+        else:
+            text = _("%(count)d checks hold.") % {"count": proof.checks_count}
+            lines.append(self.style.SUCCESS(text))
         summary = {"checks": proof.checks_count, "violations": violations, **done}
         return Report(summary, lines, problem)

@@ -38,7 +38,6 @@ class Command(MoneyCommand):
         count = proofs.seal_ledger(
             progress=lambda part: progress.step(_("transfers sealed"), part.transfers)
         )
-        progress.finish()
         summary: dict[str, Any] = asdict(count)
         text = _("Sealed %(transfers)d transfers, %(events)d audit events: %(blocks)d blocks.")
         lines = [text % summary]
