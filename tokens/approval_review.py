@@ -85,6 +85,11 @@ class BatchReview:
     first_rows: tuple[ReviewRow, ...]
     faults: tuple[FaultCount, ...]
 
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether any row shown is known to fail, or was judged."""
+        return any(row.outcome for row in (*self.outliers, *self.first_rows))
+
 
 def review(*, batch_id: uuid.UUID) -> BatchReview:
     """Look at the rows of a batch; three statements, whatever their number.

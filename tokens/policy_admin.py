@@ -262,7 +262,7 @@ def _text(name: str, value: Any) -> str:
         return ", ".join(str(ApproverRole[role.upper()].label) for role in value)
     if name == "subject":
         return str(ApprovalSubject[value.upper()].label)
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _is_administrator(request: HttpRequest) -> bool:
