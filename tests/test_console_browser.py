@@ -164,7 +164,7 @@ def test_an_approver_approves_and_the_menu_forgets_it(open_page, request_row):
 def test_the_maker_answers_in_chinese(open_page, request_row, viewport, scheme):
     page = open_page(viewport, locale="zh-CN", color_scheme=scheme)
     sign_in(page, "june", address(request_row))
-    expect(page.locator("#obstacle")).to_contain_text("由他人决定")
+    expect(page.locator("#obstacle")).to_contain_text("由他人审批")
     shoot(page, f"approval-maker-zh-{viewport['width']}-{scheme}")
     page.get_by_label("您的回答").fill("合作方合同中的年度奖励。")
     page.get_by_role("button", name="回答").click()
