@@ -5,7 +5,10 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.errors import DomainError
-from tokens import approval_errors  # noqa: F401  # the catalogue of errors reads this module
+from tokens import (  # the catalogue of errors reads this module
+    approval_errors,  # noqa: F401
+    wallet_errors,  # noqa: F401
+)
 
 
 class InvalidRechargeError(DomainError):
@@ -66,7 +69,7 @@ class HoldResolvedError(DomainError):
 
 
 class WalletFrozenError(DomainError):
-    """The wallet is frozen or closed."""
+    """Nothing can be spent or received while an operator keeps the wallet frozen."""
 
     code = "wallet_frozen"
     http_status = 403

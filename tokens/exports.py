@@ -37,7 +37,8 @@ OF_OWNER = "(%(owner_id)s::bigint IS NULL OR w.owner_id = %(owner_id)s)"
 STATEMENTS = {
     "journal": """
 SELECT t.id, t.kind, u.user_ref AS user, 'lot_' || t.lot_id AS lot, t.debit, t.credit, t.amount,
-       tokens_csv_text(coalesce(h.reference, 'recharge_batch:' || l.batch_id, '')) AS reference,
+       tokens_csv_text(coalesce(h.reference, 'recharge_batch:' || l.batch_id,
+                                'adjustment:' || t.adjustment_id, '')) AS reference,
        coalesce(h.operation, '') AS operation,
        tokens_iso(t.effective_at) AS effective_at, tokens_iso(t.recorded_at) AS recorded_at,
        m.block_id AS seal

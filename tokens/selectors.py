@@ -177,6 +177,8 @@ def _view(row: Transfer) -> TransferView:
         reference = row.hold.reference
     elif row.recharge_line is not None:
         reference = f"recharge_batch:{row.recharge_line.batch_id}"
+    elif row.adjustment_id is not None:
+        reference = f"adjustment:{row.adjustment_id}"
     else:
         reference = f"lot_{row.lot_id}"
     change: int = row.available_change  # type: ignore[attr-defined]  # annotated by the query

@@ -198,7 +198,8 @@ BOOKS = (
           FROM tokens_transfer t
           LEFT JOIN tokens_hold h ON h.id = t.hold_id
           LEFT JOIN tokens_rechargeline l ON l.id = t.recharge_line_id
-         WHERE coalesce(h.wallet_id, l.wallet_id, t.wallet_id) <> t.wallet_id
+          LEFT JOIN tokens_adjustment a ON a.id = t.adjustment_id
+         WHERE coalesce(h.wallet_id, l.wallet_id, a.wallet_id, t.wallet_id) <> t.wallet_id
         """,
     ),
     Invariant(
@@ -228,6 +229,32 @@ BOOKS = (
             OR coalesce(l.applied, 0) <> b.applied_count
             OR coalesce(l.tokens, 0) <> b.tokens_total
             OR (b.mode = 'ATOMIC' AND b.applied_count NOT IN (0, b.lines_count))
+        """,
+    ),
+    Invariant(
+        "I21",
+        "adjustment_is_the_sum_of_its_transfers",
+        """
+        SELECT coalesce(a.id, t.adjustment_id)
+          FROM tokens_adjustment a
+          FULL JOIN (
+               SELECT adjustment_id,
+                      sum(CASE kind WHEN 'CREDIT' THEN amount ELSE -amount END) AS moved,
+                      count(DISTINCT kind) AS kinds
+                 FROM tokens_transfer
+                WHERE adjustment_id IS NOT NULL OR kind IN ('CREDIT', 'DEBIT')
+                GROUP BY adjustment_id
+          ) t ON t.adjustment_id = a.id
+         WHERE a.amount IS DISTINCT FROM t.moved OR t.kinds <> 1
+        """,
+    ),
+    Invariant(
+        "I21",
+        "closed_wallet_is_empty",
+        """
+        SELECT w.id FROM tokens_wallet w
+         WHERE w.status = 'CLOSED' AND (w.available <> 0 OR w.held <> 0 OR EXISTS (
+               SELECT 1 FROM tokens_hold h WHERE h.wallet_id = w.id AND h.status = 'PENDING'))
         """,
     ),
     Invariant(
@@ -280,6 +307,8 @@ BOOKS = (
                 AND NOT EXISTS (SELECT 1 FROM tokens_hold h WHERE h.id = t.hold_id))
             OR (t.recharge_line_id IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM tokens_rechargeline r WHERE r.id = t.recharge_line_id))
+            OR (t.adjustment_id IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM tokens_adjustment a WHERE a.id = t.adjustment_id))
          UNION ALL
         SELECT 'lot ' || l.id FROM tokens_creditlot l
          WHERE NOT EXISTS (SELECT 1 FROM tokens_wallet w WHERE w.id = l.wallet_id)

@@ -10,6 +10,7 @@ from tokens.audit.types import Violation, found
 
 PROTECTIONS_STAND = "triggers_and_constraints_stand"
 TRIGGERS = (
+    "tokens_adjustment_immutable",
     "tokens_approvalanswer_checked",
     "tokens_approvalanswer_immutable",
     "tokens_approvalassessment_immutable",
@@ -37,6 +38,7 @@ TRIGGERS = (
     "tokens_snapshotday_immutable",
     "tokens_transfer_immutable",
     "tokens_transfer_month_is_open",
+    "tokens_wallet_closed_for_good",
     "tokens_wallet_kept",
 )
 STANDING_SQL = """

@@ -33,6 +33,7 @@ from tokens.errors import (
 from tokens.ledger.events import record_event
 from tokens.ledger.locks import require_transaction
 from tokens.models import (
+    Adjustment,
     ApprovalAssessment,
     ApprovalPolicy,
     ApprovalRequest,
@@ -66,31 +67,14 @@ def assess(
     now: dt.datetime | None,
 ) -> ApprovalRequest | None:
     """Write down what the policies say about a batch; the open request if it needs one."""
-    require_transaction()
-    subject = ApprovalSubject.REVERSAL if facts.is_reversal else ApprovalSubject.RECHARGE
-    policies = [
-        policy_terms(policy)
-        for policy in ApprovalPolicy.objects.filter(is_active=True, subject=subject)
-    ]
-    if any(policy.maker_day_tokens_min is not None for policy in policies):
-        # Two batches of one maker at the same moment would each miss the other's tokens.
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [MAKER_LOCK, maker_id])
     moment = now or timezone.now()
-    # Amounts that no line may have can add up to more than a column holds; they reach every bound.
-    tokens_total = min(facts.tokens_total, BIGINT_MAX)
-    maker_day_tokens = tokens_total + _maker_day_tokens(
-        maker_id=maker_id, subject=subject, now=moment
-    )
-    needed = approvals.requirement(
-        policies=policies, facts=facts, maker_day_tokens=maker_day_tokens
-    )
+    needed, maker_day_tokens = reached(maker_id=maker_id, facts=facts, now=moment)
     assessment = ApprovalAssessment.objects.create(
         batch_id=batch_id,
         maker_id=maker_id,
-        subject=subject,
+        subject=_subject(facts),
         rows_count=facts.rows_count,
-        tokens_total=tokens_total,
+        tokens_total=min(facts.tokens_total, BIGINT_MAX),
         largest_row=facts.largest_row,
         maker_day_tokens=min(maker_day_tokens, BIGINT_MAX),
         content_sha256=content_sha256,
@@ -108,6 +92,46 @@ def assess(
         after=state(request),
     )
     return request
+
+
+def reached(
+    *, maker_id: int, facts: BatchFacts, now: dt.datetime
+) -> tuple[Requirement | None, int]:
+    """What the policies ask of somebody who wants to move tokens; writes nothing.
+
+    Where a policy watches one person's 24 hours, that person's requests queue here until the
+    transaction ends.
+
+    Returns:
+        The requirement, None when no policy is reached; and the maker's tokens of 24 hours, these
+        included.
+    """
+    require_transaction()
+    subject = _subject(facts)
+    policies = [
+        policy_terms(policy)
+        for policy in ApprovalPolicy.objects.filter(is_active=True, subject=subject)
+    ]
+    if any(policy.maker_day_tokens_min is not None for policy in policies):
+        lock_maker(maker_id=maker_id)
+    # Amounts that no line may have can add up to more than a column holds; they reach every bound.
+    maker_day_tokens = min(facts.tokens_total, BIGINT_MAX) + _maker_day_tokens(
+        maker_id=maker_id, subject=subject, now=now
+    )
+    needed = approvals.requirement(
+        policies=policies, facts=facts, maker_day_tokens=maker_day_tokens
+    )
+    return needed, maker_day_tokens
+
+
+def lock_maker(*, maker_id: int) -> None:
+    """Let one person's requests follow each other; taken before any wallet is locked.
+
+    Two at the same moment would each miss the other's tokens.
+    """
+    require_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [MAKER_LOCK, maker_id])
 
 
 def state(request: ApprovalRequest) -> dict[str, Any]:
@@ -224,7 +248,7 @@ def _set_status(request: ApprovalRequest, status: ApprovalRequest.Status) -> Non
 
 
 def _maker_day_tokens(*, maker_id: int, subject: str, now: dt.datetime) -> int:
-    """What the maker has asked for in the last 24 hours and was not refused."""
+    """What the maker asked for in 24 hours and was not refused, in batches or by hand."""
     recent = ApprovalAssessment.objects.filter(
         maker_id=maker_id, subject=subject, assessed_at__gt=now - approvals.MAKER_WINDOW
     )
@@ -232,7 +256,17 @@ def _maker_day_tokens(*, maker_id: int, subject: str, now: dt.datetime) -> int:
         batch__status=RechargeBatch.Status.FAILED
     )
     total = recent.exclude(was_refused).aggregate(total=Sum("tokens_total", default=0))["total"]
-    return int(total)
+    by_hand = Adjustment.objects.filter(
+        actor_id=maker_id, created_at__gt=now - approvals.MAKER_WINDOW
+    )
+    is_taken = subject == ApprovalSubject.REVERSAL
+    by_hand = by_hand.filter(amount__lt=0) if is_taken else by_hand.filter(amount__gt=0)
+    adjusted = by_hand.aggregate(total=Sum("amount", default=0))["total"]
+    return int(total) + abs(int(adjusted))
+
+
+def _subject(facts: BatchFacts) -> ApprovalSubject:
+    return ApprovalSubject.REVERSAL if facts.is_reversal else ApprovalSubject.RECHARGE
 
 
 def _open(assessment: ApprovalAssessment, needed: Requirement) -> ApprovalRequest:

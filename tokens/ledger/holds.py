@@ -9,16 +9,27 @@ import datetime as dt
 import uuid
 from typing import Any
 
+import psycopg
 from django.db import DatabaseError, connection
 
 from tokens.ledger.locks import require_transaction
-from tokens.models import Hold, HoldEvent
+from tokens.models import Hold, HoldEvent, Wallet
 
 WALLET_NOT_ACTIVE = "TK001"
 
 
+REFUND_LOCK_SQL = """
+SELECT status FROM tokens_wallet
+ WHERE id = (SELECT wallet_id FROM tokens_hold WHERE id = %s) FOR NO KEY UPDATE
+"""
+
+
 class WalletNotActiveError(Exception):
-    """The wallet is frozen or closed."""
+    """The wallet is frozen, or ``is_closed``."""
+
+    def __init__(self, *, is_closed: bool) -> None:
+        super().__init__()
+        self.is_closed = is_closed
 
 
 def reserve(
@@ -41,8 +52,11 @@ def reserve(
             "tokens_place_hold", hold_id, owner_id, amount, reference, expires_at, operation
         )
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) == WALLET_NOT_ACTIVE:
-            raise WalletNotActiveError from error
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == WALLET_NOT_ACTIVE:
+            # The message ends with the status that the function saw under the lock.
+            is_closed = (cause.diag.message_primary or "").endswith(Wallet.Status.CLOSED)
+            raise WalletNotActiveError(is_closed=is_closed) from error
         raise
     return hold_id if spendable is None else int(spendable)
 
@@ -92,9 +106,14 @@ def refund(*, hold_id: uuid.UUID, amount: int, grace: dt.timedelta, note: str) -
     """Give back tokens that a settled hold has spent, once.
 
     Returns:
-        None when it was done, else ``NOT_FOUND``, ``NOT_SETTLED``, ``REFUNDED`` or ``TOO_MUCH``.
+        None when it was done, else ``NOT_FOUND``, ``NOT_SETTLED``, ``REFUNDED``, ``TOO_MUCH`` or
+        ``WALLET_CLOSED``.
     """
     require_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute(REFUND_LOCK_SQL, [hold_id])
+        if cursor.fetchone() == (Wallet.Status.CLOSED,):
+            return "WALLET_CLOSED"
     refusal = _call("tokens_refund_hold", hold_id, amount, grace, note)
     return None if refusal is None else str(refusal)
 

@@ -5,6 +5,7 @@ the lot it concerns, so the books sum to zero by construction. Wallets and lots 
 and what is held; both are guarded by CHECKs and proven against the journal by the invariants.
 """
 
+from tokens.models.adjustments import Adjustment
 from tokens.models.approvals import (
     ApprovalAnswer,
     ApprovalAssessment,
@@ -33,6 +34,7 @@ from tokens.models.wallets import CreditLot, Wallet
 
 __all__ = [
     "Account",
+    "Adjustment",
     "ApprovalAnswer",
     "ApprovalAssessment",
     "ApprovalPolicy",

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from tokens.models.adjustments import Adjustment
 from tokens.models.holds import Hold
 from tokens.models.recharge import RechargeLine
 from tokens.models.wallets import CreditLot, Wallet
@@ -100,6 +101,16 @@ class Transfer(models.Model):
         db_index=False,
         db_constraint=False,
     )
+    adjustment = models.ForeignKey(
+        Adjustment,
+        verbose_name=_("adjustment"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="transfers",
+        db_index=False,
+        db_constraint=False,
+    )
     reverses = models.ForeignKey(
         "self",
         verbose_name=_("reverses"),
@@ -139,6 +150,11 @@ class Transfer(models.Model):
                 | (~Q(kind__in=["RECHARGE", "REVERSE"]) & Q(recharge_line__isnull=True)),
             ),
             models.CheckConstraint(
+                name="transfer_correction_names_its_adjustment",
+                condition=Q(kind__in=["CREDIT", "DEBIT"], adjustment__isnull=False)
+                | (~Q(kind__in=["CREDIT", "DEBIT"]) & Q(adjustment__isnull=True)),
+            ),
+            models.CheckConstraint(
                 name="transfer_hold_kinds_name_the_hold",
                 condition=Q(kind__in=["HOLD", "SETTLE", "RELEASE", "OVERRUN"], hold__isnull=False)
                 | Q(kind__in=["REFUND", "REGRANT", "EXPIRE"])
@@ -158,6 +174,11 @@ class Transfer(models.Model):
                 name="transfer_reversed_once",
                 fields=["reverses"],
                 condition=Q(reverses__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="transfer_once_per_adjustment_and_lot",
+                fields=["adjustment", "lot"],
+                condition=Q(adjustment__isnull=False),
             ),
             models.UniqueConstraint(
                 name="transfer_once_per_hold_kind_and_lot",

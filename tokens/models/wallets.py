@@ -52,6 +52,10 @@ class Wallet(models.Model):
                 name="wallet_balance_max_positive",
                 condition=Q(balance_max__isnull=True) | Q(balance_max__gt=0),
             ),
+            models.CheckConstraint(
+                name="wallet_closed_is_empty",
+                condition=~Q(status="CLOSED") | Q(available=0, held=0),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -71,6 +75,7 @@ class CreditLot(models.Model):
         REWARD = "REWARD", _("Reward")
         PLAN = "PLAN", _("Plan")
         REFUND = "REFUND", _("Refund")
+        ADJUSTED = "ADJUSTED", _("Correction")
 
     wallet = models.ForeignKey(
         Wallet,

@@ -1,5 +1,6 @@
 """What other apps and the interfaces may ask of tokens: the writes."""
 
+from tokens.services.adjustments import adjust_wallet, preview_adjustment
 from tokens.services.approvals import answer_question
 from tokens.services.batches import (
     follow_batch,
@@ -33,21 +34,26 @@ from tokens.services.recharge import (
     preview,
     staged_template,
 )
+from tokens.services.wallets import close_wallet, freeze_wallet, unfreeze_wallet
 
 __all__ = [
+    "adjust_wallet",
     "answer_question",
     "bulk_recharge",
+    "close_wallet",
     "create_batch",
     "decide_policy_change",
     "expire_lots",
     "extend_hold",
     "filtered_rows",
     "follow_batch",
+    "freeze_wallet",
     "grant_vip",
     "overdue_lots",
     "pause_batch",
     "place_hold",
     "preview",
+    "preview_adjustment",
     "preview_reversal",
     "preview_vip_grant",
     "price_usage",
@@ -63,6 +69,7 @@ __all__ = [
     "settle_hold",
     "staged_template",
     "stop_batch",
+    "unfreeze_wallet",
     "void_hold",
     "vote_on_batch",
 ]

@@ -23,6 +23,7 @@ from tokens.ledger import expiry, holds
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold, HoldEvent
 from tokens.types import Operation, OverrunPolicy
+from tokens.wallet_errors import WalletClosedError
 
 log = structlog.get_logger(__name__)
 PENDING = Hold.Status.PENDING.value
@@ -50,7 +51,8 @@ def place_hold(
 
     Raises:
         InsufficientTokensError: the wallet can spend less than ``amount`` now.
-        WalletFrozenError: the wallet is frozen or closed.
+        WalletFrozenError: the wallet is frozen.
+        WalletClosedError: the wallet is closed.
         IntegrityError: the reference already has a hold.
     """
     if amount < 1:
@@ -64,6 +66,8 @@ def place_hold(
             operation=operation or "",
         )
     except holds.WalletNotActiveError as error:
+        if error.is_closed:
+            raise WalletClosedError(_("The wallet is closed; it holds no tokens.")) from error
         raise WalletFrozenError(_("The wallet is frozen; its tokens cannot be spent.")) from error
     if isinstance(outcome, int):
         raise InsufficientTokensError(
@@ -133,7 +137,8 @@ def refund_hold(*, hold_id: uuid.UUID, amount: int, note: str) -> None:
     one.
 
     Raises:
-        RefundRefusedError: not settled, refunded before, or more than was spent.
+        RefundRefusedError: not settled, refunded before, more than was spent, or the wallet is
+            closed.
     """
     refusal = holds.refund(hold_id=hold_id, amount=amount, grace=_grace(), note=note)
     if refusal is not None:

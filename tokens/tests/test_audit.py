@@ -11,6 +11,7 @@ from tokens.models import ApprovalPolicy
 from tokens.services import proof
 from tokens.tests.corruption import corrupted
 from tokens.tests.factories import make_user, recharge
+from tokens.wallets import AdjustmentOrder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,6 +93,17 @@ CORRUPTIONS = [
         "batch_total_is_in_the_journal",
         "UPDATE tokens_transfer SET amount = amount + 1 WHERE kind = 'RECHARGE'",
     ),
+    (
+        "adjustment_is_the_sum_of_its_transfers",
+        "UPDATE tokens_adjustment SET amount = amount + 1",
+    ),
+    (
+        "adjustment_is_the_sum_of_its_transfers",
+        "UPDATE tokens_transfer SET adjustment_id = NULL WHERE kind = 'DEBIT'",
+    ),
+    ("adjustment_is_the_sum_of_its_transfers", "DELETE FROM tokens_transfer WHERE kind = 'CREDIT'"),
+    ("closed_wallet_is_empty", "UPDATE tokens_wallet SET status = 'CLOSED'"),
+    ("no_row_points_at_nothing", "DELETE FROM tokens_adjustment"),
     (
         "no_hold_is_pending_an_hour_past_its_deadline",
         "UPDATE tokens_hold SET expires_at = now() - interval '2 hours' WHERE status = 'PENDING'",
@@ -282,9 +294,15 @@ ELSEWHERE = {
 
 @pytest.fixture
 def ledger():
-    """A wallet with a settled and a pending hold, an audit event, and all of it sealed."""
+    """A settled and a pending hold, corrections, an audit event, and all of it sealed."""
     user = make_user(tokens=10)
-    make_user(tokens=1)
+    corrected, operator = make_user(tokens=1), make_user(role=Role.OPERATOR)
+    for amount in (2, -1):
+        services.adjust_wallet(
+            order=AdjustmentOrder(corrected.user_ref, amount, "test"),
+            actor_id=operator.pk,
+            idempotency_key=str(amount),
+        )
     with transaction.atomic():
         settled = services.place_hold(
             owner_id=user.pk, amount=4, reference="settled", expires_at=timezone.now()
@@ -301,7 +319,9 @@ def ledger():
 
 
 def test_there_is_a_corruption_for_every_check():
-    found_here = {name for name, _statement in (*CORRUPTIONS, *APPROVAL_CORRUPTIONS, *GRANT_CORRUPTIONS)}
+    found_here = {
+        name for name, _statement in (*CORRUPTIONS, *APPROVAL_CORRUPTIONS, *GRANT_CORRUPTIONS)
+    }
     assert found_here | ELSEWHERE == set(audit.NAMES)
 
 

@@ -12,7 +12,7 @@ from tokens.ledger import seal, statements
 from tokens.models import ReconRun, SealBlock, SealMember, Transfer
 from tokens.services import proof
 from tokens.tests.corruption import corrupted
-from tokens.tests.factories import make_user, recharge
+from tokens.tests.factories import credit_one, make_user, recharge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,19 +82,7 @@ def test_what_an_older_open_writer_commits_late_is_not_skipped():
                 cursor.execute("SELECT nextval(pg_get_serial_sequence('tokens_transfer', 'id'))")
                 written.set()
                 assert may_commit.wait(30)
-                cursor.execute(
-                    "INSERT INTO tokens_transfer (kind, wallet_id, lot_id, debit, credit, amount)"
-                    " SELECT 'CREDIT', wallet_id, id, 'ADJUSTMENT', 'WALLET', 1"
-                    " FROM tokens_creditlot ORDER BY id LIMIT 1"
-                )
-                cursor.execute(
-                    "UPDATE tokens_creditlot SET granted = granted + 1, available = available + 1"
-                    " WHERE id = (SELECT min(id) FROM tokens_creditlot)"
-                )
-                cursor.execute(
-                    "UPDATE tokens_wallet SET available = available + 1"
-                    " WHERE id = (SELECT wallet_id FROM tokens_creditlot ORDER BY id LIMIT 1)"
-                )
+                credit_one()
         finally:
             connection.close()
 

@@ -22,7 +22,7 @@ from tokens.ledger import months, seal, snapshots
 from tokens.models import AuditEvent, BalanceSnapshot, MonthClose, ReconRun, SnapshotDay, Transfer
 from tokens.services import reconciliation
 from tokens.tests.corruption import corrupted
-from tokens.tests.factories import make_user
+from tokens.tests.factories import credit_one, make_user
 from tokens.types import LotTerms, RechargeItem, RechargeMode, RechargeRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -231,26 +231,6 @@ def last_month(admin):
     return month
 
 
-def credit(*, effective_at: dt.datetime) -> None:
-    """One token more, taking effect at that moment."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO tokens_transfer"
-            " (kind, wallet_id, lot_id, debit, credit, amount, effective_at)"
-            " SELECT 'CREDIT', wallet_id, id, 'ADJUSTMENT', 'WALLET', 1, %s"
-            " FROM tokens_creditlot ORDER BY id LIMIT 1",
-            [effective_at],
-        )
-        cursor.execute(
-            "UPDATE tokens_creditlot SET granted = granted + 1, available = available + 1"
-            " WHERE id = (SELECT min(id) FROM tokens_creditlot)"
-        )
-        cursor.execute(
-            "UPDATE tokens_wallet SET available = available + 1"
-            " WHERE id = (SELECT wallet_id FROM tokens_creditlot ORDER BY id LIMIT 1)"
-        )
-
-
 def noon(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
 
@@ -260,11 +240,11 @@ def test_a_closed_month_takes_no_transfer_and_keeps_its_figures(last_month, admi
     assert closed.totals is not None
     assert closed.totals["WALLET"] == {"credited": 100, "debited": 0, "closing": 100}
     with pytest.raises(DatabaseError, match="are closed") as refusal:
-        credit(effective_at=noon(last_month))
+        credit_one(effective_at=noon(last_month))
     assert getattr(refusal.value.__cause__, "sqlstate", None) == "TK002"
     with pytest.raises(DatabaseError, match="are closed"):
-        credit(effective_at=noon(last_month - DAY))
-    credit(effective_at=noon(months.month_after(last_month)))
+        credit_one(effective_at=noon(last_month - DAY))
+    credit_one(effective_at=noon(months.month_after(last_month)))
     assert AuditEvent.objects.filter(action="ledger_month.closed", actor=admin).count() == 1
 
 
@@ -293,7 +273,7 @@ def test_the_first_open_moment_follows_closing_and_reopening(last_month, admin):
     reconciliation.close_month(month=last_month, actor_id=admin.pk)
     end = snapshots.day_bounds(months.month_after(last_month))[0]
     assert months.open_from() == end
-    credit(effective_at=end)
+    credit_one(effective_at=end)
     reconciliation.reopen_month(month=last_month, actor_id=admin.pk, reason="late invoice")
     assert months.open_from() is None
 
@@ -301,7 +281,7 @@ def test_the_first_open_moment_follows_closing_and_reopening(last_month, admin):
 def test_reopening_lets_transfers_in_again_and_is_kept(last_month, admin):
     reconciliation.close_month(month=last_month, actor_id=admin.pk)
     reconciliation.reopen_month(month=last_month, actor_id=admin.pk, reason="late invoice")
-    credit(effective_at=noon(last_month))
+    credit_one(effective_at=noon(last_month))
     again = reconciliation.close_month(month=last_month, actor_id=admin.pk)
     assert again.totals is not None
     assert again.totals["WALLET"]["closing"] == 101
