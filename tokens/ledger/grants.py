@@ -8,10 +8,12 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet, Sum
 
 from accounts import selectors as accounts_selectors
@@ -81,10 +83,9 @@ def claim(*, rule_day: RuleDay, batch_id: uuid.UUID, limit: int) -> int:
     Returns:
         How many accounts the batch is now for.
     """
-    require_transaction()
     users_sql, users_parameters = _users(rule_day)
     day: list[Any] = [rule_day.rule, rule_day.day]
-    with connection.cursor() as cursor:
+    with _whole_tables() as cursor:
         cursor.execute(
             CLAIM_SQL.replace(USERS, users_sql), [*day, batch_id, *users_parameters, *day, limit]
         )
@@ -93,26 +94,32 @@ def claim(*, rule_day: RuleDay, batch_id: uuid.UUID, limit: int) -> int:
 
 def claimed_refs(*, rule_day: RuleDay, batch_id: uuid.UUID) -> Iterator[str]:
     """References of the accounts that a batch is for, streamed in the order of their age."""
+    require_transaction()
     users_sql, users_parameters = accounts_selectors.every_user_sql()
-    return _stream(
-        CLAIMED_REFS_SQL.replace(USERS, users_sql),
-        [*users_parameters, rule_day.rule, rule_day.day, batch_id],
-    )
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            CLAIMED_REFS_SQL.replace(USERS, users_sql),
+            [*users_parameters, rule_day.rule, rule_day.day, batch_id],
+        )
+        yield from _first_column(cursor)
 
 
 def due_refs(*, rule_day: RuleDay, limit: int) -> Iterator[str]:
     """References of the accounts that ``claim`` would choose now, streamed."""
     users_sql, users_parameters = _users(rule_day)
-    return _stream(
-        DUE_REFS_SQL.replace(USERS, users_sql),
-        [*users_parameters, rule_day.rule, rule_day.day, limit],
-    )
+    with connection.chunked_cursor() as cursor:
+        with _whole_tables():
+            cursor.execute(
+                DUE_REFS_SQL.replace(USERS, users_sql),
+                [*users_parameters, rule_day.rule, rule_day.day, limit],
+            )
+        yield from _first_column(cursor)
 
 
 def count_due(*, rule_day: RuleDay) -> int:
     """How many accounts have no claim on the day yet."""
     users_sql, users_parameters = _users(rule_day)
-    with connection.cursor() as cursor:
+    with _whole_tables() as cursor:
         cursor.execute(
             COUNT_DUE_SQL.replace(USERS, users_sql),
             [*users_parameters, rule_day.rule, rule_day.day],
@@ -144,10 +151,20 @@ def _users(rule_day: RuleDay) -> tuple[str, tuple[Any, ...]]:
     return accounts_selectors.plan_users_sql(plan=rule_day.plan, joined_before=rule_day.ends_at)
 
 
-def _stream(sql: str, parameters: list[Any]) -> Iterator[str]:
-    """The first column, a few thousand rows in memory at most."""
+def _first_column(cursor: CursorWrapper) -> Iterator[str]:
+    while rows := cursor.fetchmany(READ_ROWS):
+        yield from (row[0] for row in rows)
+
+
+@contextmanager
+def _whole_tables() -> Iterator[CursorWrapper]:
+    """A cursor for statements that look at all accounts and all claims of a day.
+
+    Right after a large run the claims have no statistics yet, and the planner would compare each
+    account with each claim, which takes half a minute for ten thousand of them.
+    """
     require_transaction()
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql, parameters)
-        while rows := cursor.fetchmany(READ_ROWS):
-            yield from (row[0] for row in rows)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        yield cursor
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")

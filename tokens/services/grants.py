@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -98,7 +99,7 @@ def grant_vip(
         amount=tokens,
         expires_at=order.terms.expires_at,
         receipt=receipt,
-        remaining_count=grants.count_due(rule_day=rule_day),
+        remaining_count=_count_due(rule_day),
         unfinished=tuple(grants.unfinished_batches(rule_day=rule_day)),
     )
 
@@ -116,7 +117,7 @@ def preview_vip_grant(
     tokens = _checked_amount(amount)
     order = _order(rule_day, moment=moment, amount=tokens)
     limit = _checked_limit(limit)
-    due_count = grants.count_due(rule_day=rule_day)
+    due_count = _count_due(rule_day)
     outcome = None
     if due_count:
         template = staged_template(order=order, amount=tokens)
@@ -231,6 +232,11 @@ def _check_total(rule_day: RuleDay, *, before: int, tokens: int) -> None:
             tokens_total=before + tokens,
             tokens_max=settings.VIP_GRANT_TOTAL_MAX,
         )
+
+
+@transaction.atomic
+def _count_due(rule_day: RuleDay) -> int:
+    return grants.count_due(rule_day=rule_day)
 
 
 def _checked_amount(amount: int | None) -> int:
