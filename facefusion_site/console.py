@@ -14,11 +14,7 @@ from tokens import approval_selectors, policy_selectors
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar; a number beside a line says how much of it waits for the viewer's decision."""
-    viewer_id = request.user.pk
-    approvals_count = changes_count = 0
-    if request.user.is_authenticated and isinstance(viewer_id, int):
-        approvals_count = approval_selectors.waiting_count(viewer_id=viewer_id)
-        changes_count = policy_selectors.waiting_count(viewer_id=viewer_id)
+    approvals_count, changes_count = _waiting(request)
     return [
         _group(
             _("Work"),
@@ -60,6 +56,20 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             _list(_("API keys"), icon="key", model="accounts_apikey"),
         ),
     ]
+
+
+def _waiting(request: HttpRequest) -> tuple[int, int]:
+    """Approval requests and policy changes that the viewer may decide; the sign-in page has none.
+
+    The role is that of the user who was loaded for this request, so that a page costs two counts.
+    """
+    viewer_id, role = request.user.pk, getattr(request.user, "role", None)
+    if not isinstance(viewer_id, int) or role is None:
+        return 0, 0
+    return (
+        approval_selectors.waiting_count(viewer_id=viewer_id, role=role),
+        policy_selectors.waiting_count(viewer_id=viewer_id, role=role),
+    )
 
 
 def _group(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:

@@ -71,9 +71,14 @@ def approval_request(*, request_id: uuid.UUID, viewer_id: int) -> ApprovalView:
     return _views([row], viewer_id=viewer_id, now=timezone.now())[0]
 
 
-def waiting_count(*, viewer_id: int) -> int:
-    """How many requests the viewer may decide now."""
-    return _in_inbox(Inbox.MINE, viewer_id=viewer_id, now=timezone.now()).count()
+def waiting_count(*, viewer_id: int, role: str) -> int:
+    """How many requests a person with this role may decide now. One query, or none."""
+    waiting = ApprovalRequest.objects.filter(
+        status=ApprovalRequest.Status.OPEN, expires_at__gt=timezone.now()
+    )
+    if role not in ApproverRole.values:
+        return 0
+    return _decidable(waiting, viewer_id=viewer_id, role=role).count()
 
 
 def policies() -> list[PolicyView]:
@@ -100,8 +105,15 @@ def _in_inbox(inbox: Inbox, *, viewer_id: int, now: dt.datetime) -> QuerySet[App
     if inbox is Inbox.WAITING:
         return waiting
     role = accounts_selectors.active_role(user_id=viewer_id)
-    if role not in ApproverRole.values:
+    if role is None or role not in ApproverRole.values:
         return ApprovalRequest.objects.none()
+    return _decidable(waiting, viewer_id=viewer_id, role=role)
+
+
+def _decidable(
+    waiting: QuerySet[ApprovalRequest], *, viewer_id: int, role: str
+) -> QuerySet[ApprovalRequest]:
+    """Those that others than the viewer made and the viewer has not voted on."""
     voted = ApprovalVote.objects.filter(voter_id=viewer_id, decision__in=DECIDING)
     return (
         waiting.filter(roles__contains=[role])
