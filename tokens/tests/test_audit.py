@@ -264,24 +264,6 @@ GRANT_CORRUPTIONS = [
         "UPDATE tokens_rechargebatch SET source = 'JSON'",
     ),
 ]
-GRANT_CORRUPTIONS = [
-    (
-        "scheduled_batch_grants_exactly_its_claims",
-        "DELETE FROM tokens_scheduledgrant",
-    ),
-    (
-        "scheduled_batch_grants_exactly_its_claims",
-        "UPDATE tokens_scheduledgrant SET batch_id = gen_random_uuid()",
-    ),
-    (
-        "scheduled_batch_grants_exactly_its_claims",
-        "UPDATE tokens_scheduledgrant SET owner_id = owner_id + 1000",
-    ),
-    (
-        "scheduled_batch_grants_exactly_its_claims",
-        "UPDATE tokens_rechargebatch SET source = 'JSON'",
-    ),
-]
 # Found by the tests of what they watch, where the rows that they need are made.
 ELSEWHERE = {
     "snapshot_opens_with_the_closing_before",
@@ -338,18 +320,6 @@ def test_every_check_of_approvals_finds_its_corruption(name, statement):
     maker, other = make_user(role=Role.OPERATOR), make_user(role=Role.OPERATOR)
     receipt = recharge([other.user_ref], 5, actor=maker)
     assert receipt.status == "pending_approval"
-    assert audit.find_violations() == []
-    with corrupted(statement):
-        assert name in {violation.name for violation in audit.find_violations()}
-
-
-@pytest.mark.parametrize(("name", "statement"), GRANT_CORRUPTIONS)
-def test_the_check_of_scheduled_grants_finds_its_corruption(name, statement):
-    for _ in range(2):
-        member = make_user()
-        member.plan = "vip"
-        member.save()
-    services.grant_vip()
     assert audit.find_violations() == []
     with corrupted(statement):
         assert name in {violation.name for violation in audit.find_violations()}
