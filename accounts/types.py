@@ -44,6 +44,8 @@ class Scope(models.TextChoices):
     APPROVALS_READ = "approvals:read", _("See approval requests and policies")
     APPROVALS_VOTE = "approvals:vote", _("Vote on approval requests")
     AUDIT_READ = "audit:read", _("See the books and their proof")
+    WALLETS_WRITE = "wallets:write", _("Freeze, close and correct wallets")
+    WALLETS_READ = "wallets:read", _("See wallets of others")
     USERS_WRITE = "users:write", _("Create users")
     USERS_READ = "users:read", _("See users")
 
@@ -56,6 +58,8 @@ STAFF_SCOPES: Final = frozenset(
         Scope.APPROVALS_READ,
         Scope.APPROVALS_VOTE,
         Scope.AUDIT_READ,
+        Scope.WALLETS_WRITE,
+        Scope.WALLETS_READ,
         Scope.USERS_WRITE,
         Scope.USERS_READ,
     }

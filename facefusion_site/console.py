@@ -42,6 +42,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             _list(_("Wallets"), icon="wallet", model="tokens_wallet"),
             _list(_("Transfers"), icon="receipt_long", model="tokens_transfer"),
             _list(_("Holds"), icon="lock_clock", model="tokens_hold"),
+            _list(_("Adjustments"), icon="tune", model="tokens_adjustment"),
         ),
         _group(
             _("Books"),

@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("tokens.api.urls")),
     path("api/v1/", include("tokens.api.books_urls")),
+    path("api/v1/", include("tokens.api.wallet_urls")),
     path("api/v1/", include("inference.api.urls")),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("api/<path:rest>", error_pages.no_such_api),

@@ -30,6 +30,13 @@ _LINE_TEXTS: Final[dict[str, Promise]] = {
     "hold": _("Set aside for a swap"),
     "settle": _("Swap charged"),
     "release": _("Given back"),
+    "overrun": _("Swap charged beyond its hold"),
+    "expire": _("Expired"),
+    "regrant": _("Given back after expiry"),
+    "refund": _("Refund"),
+    "reverse": _("Recharge reversed"),
+    "credit": _("Correction upwards"),
+    "debit": _("Correction downwards"),
 }
 _STATE_TEXTS: Final[dict[str, Promise]] = {
     "queued": _("Waiting"),

@@ -142,6 +142,8 @@ def submit_swap_job(*, owner_id: int, quote_id: uuid.UUID, idempotency_key: str)
         QuoteRedeemedError: another job was paid with the quote.
         QuoteExpiredError: the promise is over; nothing is stored.
         InsufficientTokensError: the wallet cannot cover the price; nothing is stored.
+        WalletFrozenError: an operator keeps the wallet frozen; nothing is stored.
+        WalletClosedError: the wallet is closed; nothing is stored.
     """
     fingerprint = idempotency.fingerprint({"quote_id": quote_id})
     earlier = selectors.job_by_key(owner_id=owner_id, idempotency_key=idempotency_key)

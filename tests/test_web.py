@@ -14,6 +14,7 @@ from accounts.types import Role
 from facefusion_site import web
 from inference.models import SwapJob
 from tokens import services as tokens_services
+from tokens.models import Transfer
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
 
 PASSWORD = "calm-otter-4711"
@@ -150,7 +151,7 @@ def test_the_start_page_needs_a_fixed_number_of_queries(client, mia, django_asse
 
 def test_every_job_state_and_transfer_kind_has_words():
     assert set(web._STATE_TEXTS) == {status.lower() for status in SwapJob.Status.values}
-    assert set(web._LINE_TEXTS) == {"recharge", "hold", "settle", "release"}
+    assert set(web._LINE_TEXTS) == {kind.lower() for kind in Transfer.Kind.values}
 
 
 def test_the_language_switch_keeps_the_page_and_sticks(client):

@@ -6,26 +6,11 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.unfold import display
-from tokens import approval_admin, policy_admin, proof_admin, recharge_admin
+from tokens import approval_admin, policy_admin, proof_admin, recharge_admin, wallet_admin
 from tokens.admin_base import LedgerModelAdmin
-from tokens.models import Hold, Transfer, Wallet
+from tokens.models import Hold, Transfer
 
-__all__ = ["approval_admin", "policy_admin", "proof_admin", "recharge_admin"]
-
-
-@admin.register(Wallet)
-class WalletAdmin(LedgerModelAdmin[Wallet]):
-    """What everybody has."""
-
-    list_display = ("owner", "available", "held", "total", "opened_at")
-    list_select_related = ("owner",)
-    search_fields = ("owner__user_ref", "owner__username")
-    search_help_text = _("user_ref or user name")
-    ordering = ("-id",)
-
-    @admin.display(description=_("total"))
-    def total(self, wallet: Wallet) -> int:
-        return wallet.available + wallet.held
+__all__ = ["approval_admin", "policy_admin", "proof_admin", "recharge_admin", "wallet_admin"]
 
 
 @admin.register(Transfer)
@@ -59,8 +44,11 @@ class TransferAdmin(LedgerModelAdmin[Transfer]):
     def origin(self, transfer: Transfer) -> str:
         if transfer.hold is not None:
             return transfer.hold.reference
-        assert transfer.recharge_line is not None, "a CHECK ties the kind to its origin"
-        return f"recharge_batch:{transfer.recharge_line.batch_id}"
+        if transfer.recharge_line is not None:
+            return f"recharge_batch:{transfer.recharge_line.batch_id}"
+        if transfer.adjustment_id is not None:
+            return f"adjustment:{transfer.adjustment_id}"
+        return f"lot_{transfer.lot_id}"
 
 
 @admin.register(Hold)

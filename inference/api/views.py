@@ -44,7 +44,8 @@ from inference.errors import (
     failure_text,
 )
 from inference.models import SwapJob
-from tokens.errors import InsufficientTokensError, InvalidCursorError
+from tokens.errors import InsufficientTokensError, InvalidCursorError, WalletFrozenError
+from tokens.wallet_errors import WalletClosedError
 
 # What a multipart body adds around the file: boundaries and part headers.
 _MULTIPART_OVERHEAD_BYTES: Final = 64 * 1024
@@ -266,6 +267,8 @@ class JobListView(ScopedView):
                 InvalidRequestError,
                 ParseError,
                 InsufficientTokensError,
+                WalletFrozenError,
+                WalletClosedError,
                 QuoteNotFoundError,
                 QuoteExpiredError,
                 QuoteRedeemedError,

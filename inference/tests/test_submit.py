@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from accounts.types import Role
 from inference import services, tasks
 from inference.models import SwapJob
 from inference.tests import factories
 from tokens import selectors as tokens_selectors
+from tokens import services as tokens_services
 
 URL = "/api/v1/jobs"
 
@@ -142,6 +144,26 @@ def test_too_few_tokens_leave_no_job_and_the_quote_usable(client_of, settings):
 
     assert (answer.status_code, answer.data["code"]) == (402, "insufficient_tokens")
     assert (answer.data["needed"], answer.data["available"]) == (7, 6)
+    assert (SwapJob.objects.count(), held(user)) == (0, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("step", "wanted"),
+    [
+        (tokens_services.freeze_wallet, (403, "wallet_frozen")),
+        (tokens_services.close_wallet, (409, "wallet_closed")),
+    ],
+)
+def test_a_frozen_or_closed_wallet_says_so_and_leaves_the_quote_usable(client_of, step, wanted):
+    user = factories.make_user()
+    operator = factories.make_user(role=Role.OPERATOR)
+    quote = factories.make_quote(owner_id=user.pk)
+    step(user_ref=user.user_ref, reason="why", actor_id=operator.pk)
+
+    answer = submit(client_of(user), quote.pk)
+
+    assert (answer.status_code, answer.data["code"]) == wanted
     assert (SwapJob.objects.count(), held(user)) == (0, 0)
 
 
