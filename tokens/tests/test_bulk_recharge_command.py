@@ -236,6 +236,7 @@ def test_the_report_for_people_has_figures_outcomes_and_the_first_failures(
         (["{rows}", f"--operator={'x' * 129}"], "--operator"),
         (["{rows}", f"--key={'x' * 256}"], "--key"),
         (["{rows}", "--dry-run", "--failures=x.csv"], "--dry-run"),
+        (["{rows}", "--no-wait", "--failures=x.csv"], "--no-wait"),
         (["{txt}"], "must end in"),
         (["{empty}"], "invalid_recharge"),
     ],

@@ -175,7 +175,7 @@ def _check(options: Mapping[str, Any]) -> None:
     """What the database would refuse with less clear words.
 
     Raises:
-        UsageError: a text is empty or too long, or failures are wanted of a dry run.
+        UsageError: a text is empty or too long, or failures are wanted of what has no end yet.
     """
     for name, length_min, length_max in (
         ("reason", 1, REASON_LENGTH_MAX),
@@ -190,6 +190,8 @@ def _check(options: Mapping[str, Any]) -> None:
             )
     if options["dry_run"] and options["failures"] is not None:
         raise UsageError(_("--failures lists what happened, so it does not go with --dry-run."))
+    if not options["wait"] and options["failures"] is not None:
+        raise UsageError(_("--failures lists what happened, so it does not go with --no-wait."))
 
 
 def _order(options: Mapping[str, Any], rows_file: RowsFile) -> RechargeOrder:
@@ -205,7 +207,9 @@ def _order(options: Mapping[str, Any], rows_file: RowsFile) -> RechargeOrder:
         operator=options["operator"],
         terms=terms,
         source=rows_file.source,
-        fingerprint=idempotency.fingerprint([rows_file.sha256, *sent, str(terms)]),
+        fingerprint=idempotency.fingerprint(
+            [rows_file.source, rows_file.sha256, *sent, str(terms)]
+        ),
     )
 
 
