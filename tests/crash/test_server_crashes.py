@@ -28,7 +28,7 @@ from tests.crash.settling import Settling
 SCENARIOS: dict[str, Scenario] = {
     "atomic": Applying(mode="atomic", batches_count=8, rows_count=10),
     "soft_fail": Applying(mode="soft_fail", batches_count=1, rows_count=40),
-    "settle": Settling(rounds=6),
+    "settle": Settling(rounds=4),
     "expiry": Expiring(owners_count=10),
     "reversal": Applying(mode="soft_fail", batches_count=2, rows_count=20, is_reversal=True),
 }

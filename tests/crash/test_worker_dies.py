@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
 
 from accounts.types import Role
 from tests.crash import works
 from tests.crash.batches import Picture, assert_halfway, await_lapse, balances, is_resting, picture
 from tests.crash.processes import Place, run
+from tests.crash.scenario import register
 from tokens import audit
 from tokens.errors import IdempotencyInProgressError
 from tokens.models import RechargeBatch
@@ -57,14 +58,6 @@ class Case:
         return picture(self.batch_id, self.owner_ids)
 
 
-def rows_for(people, *, is_clean: bool) -> list[works.Row]:
-    """One row per person; the second cannot be applied unless all are to be."""
-    amounts = [10 + number for number in range(len(people))]
-    if not is_clean:
-        amounts[1] = 0
-    return [(person.user_ref, amount) for person, amount in zip(people, amounts, strict=True)]
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a client asks for, under a key of its own; may be sent again."""
@@ -84,11 +77,14 @@ class Request:
 
 
 def recharge(operator, *, mode: str, is_clean: bool) -> Request:
-    people = [make_user() for _ in range(ROWS)]
+    """One row per person; unless all are clean, the second cannot be applied."""
+    with transaction.atomic():
+        people = [register() for _row in range(ROWS)]
+    amounts = [10, 11 if is_clean else 0, 12, 13, 14]
+    rows = [(ref, amount) for (_pk, ref), amount in zip(people, amounts, strict=True)]
     key = uuid.uuid4().hex
-    rows = rows_for(people, is_clean=is_clean)
     send = partial(works.create, mode, rows, actor_id=operator.pk, key=key)
-    return Request(send, key, [person.pk for person in people])
+    return Request(send, key, [pk for pk, _ref in people])
 
 
 def reversal(operator, *, mode: str) -> Request:
