@@ -232,8 +232,8 @@ APPROVAL_CORRUPTIONS += [
     ),
     (
         "policy_is_what_its_last_change_says",
-        CHANGE_SQL.format(is_bootstrap="true", after=AS_IT_IS, rest=APPLIED)
-        + "UPDATE tokens_approvalpolicy SET rows_min = rows_min + 1",  # noqa: S608
+        CHANGE_SQL.format(is_bootstrap="true", after=AS_IT_IS, rest=APPLIED)  # noqa: S608
+        + "UPDATE tokens_approvalpolicy SET rows_min = rows_min + 1",
     ),
     (
         "no_policy_change_is_open_an_hour_past_its_deadline",
