@@ -69,7 +69,7 @@ def describe() -> dict[str, str]:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s) ORDER BY name",
+            "SELECT name, current_setting(name) FROM unnest(%s::text[]) name",
             [[*DURABILITY, "server_version", "shared_buffers", "max_wal_size"]],
         )
         settings = dict(cursor.fetchall())

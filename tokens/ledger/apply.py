@@ -42,7 +42,7 @@ def apply(*, batch: RechargeBatch, locks_first: bool) -> Verdicts:
     if batch.mode == RechargeBatch.Mode.ATOMIC and not verdicts.is_clean:
         recharge.write_refusal(batch_id=batch.pk)
     elif batch.reverses_id is None:
-        recharge.write_grants(batch_id=batch.pk)
+        recharge.write_grants(batch_id=batch.pk, verdicts=verdicts)
     else:
         reversal.write_reversals(batch_id=batch.pk)
     return verdicts

@@ -2,9 +2,9 @@
 
 Every step is one statement over the session's tables, whatever the number of rows. Lines, lots and
 journal are written before any wallet is locked, because they take most of the time and touch no
-wallet; then the wallets are locked in primary-key order, what was judged is checked again under
-the locks, and the wallets change. So a job that reserves tokens meanwhile waits for the short end
-of a batch instead of for all of it.
+wallet; then one statement locks the wallets in primary-key order, checks under each lock what was
+judged, and changes them. So a job that reserves tokens meanwhile waits for the short end of a batch
+instead of for all of it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,26 @@ from tokens.models import RechargeLine
 
 APPLIED = RechargeLine.Outcome.APPLIED.value
 
-OPEN_WALLETS_SQL = """
+OPEN_STAGED_WALLETS_SQL = """
 INSERT INTO tokens_wallet (owner_id)
 SELECT DISTINCT s.owner_id FROM tokens_stage s
  WHERE s.owner_id IS NOT NULL
    AND NOT EXISTS (SELECT 1 FROM tokens_wallet w WHERE w.owner_id = s.owner_id)
  ORDER BY s.owner_id
     ON CONFLICT DO NOTHING
+"""
+# Judging finds nearly every wallet; those it does not find are few, and so are these two steps.
+OPEN_JUDGED_WALLETS_SQL = """
+INSERT INTO tokens_wallet (owner_id)
+SELECT j.owner_id FROM tokens_judged j
+ WHERE j.outcome = 'applied' AND j.wallet_id IS NULL
+ ORDER BY j.owner_id
+    ON CONFLICT DO NOTHING
+"""
+NAME_OPENED_WALLETS_SQL = """
+UPDATE tokens_judged j SET wallet_id = w.id
+  FROM tokens_wallet w
+ WHERE j.outcome = 'applied' AND j.wallet_id IS NULL AND w.owner_id = j.owner_id
 """
 LOCK_STAGED_WALLETS_SQL = """
 SELECT count(*) FROM (
@@ -35,13 +48,15 @@ SELECT count(*) FROM (
         ORDER BY w.id FOR NO KEY UPDATE OF w
 ) locked
 """
-# The first fault counts: this order is part of the API, and that of RechargeLine.Outcome.
+# The first fault counts: this order is part of the API, and that of RechargeLine.Outcome. The rows
+# come out in the order of the wallets: what is written from them then meets the indexes that start
+# with the wallet, and the wallets themselves, page by page.
 JUDGE_SQL = """
 INSERT INTO tokens_judged
        (row_no, user_ref, amount, item_key, category, priority, effective_at, expires_at, original,
-        outcome, wallet_id, line_id, lot_id)
+        owner_id, outcome, wallet_id, line_id, lot_id)
 SELECT row_no, user_ref, amount, item_key, category, priority, effective_at, expires_at, original,
-       outcome, CASE WHEN outcome = 'applied' THEN wallet_id END,
+       owner_id, outcome, CASE WHEN outcome = 'applied' THEN wallet_id END,
        CASE WHEN %(is_dry_run)s THEN 0 ELSE nextval('tokens_rechargeline_id_seq') END,
        CASE WHEN outcome = 'applied' AND NOT %(is_dry_run)s
             THEN nextval('tokens_creditlot_id_seq') END
@@ -65,9 +80,11 @@ SELECT row_no, user_ref, amount, item_key, category, priority, effective_at, exp
          LEFT JOIN tokens_wallet w ON w.owner_id = s.owner_id
         OFFSET 0
   ) judged
+ ORDER BY wallet_id
 """
 SUMMARY_SQL = """
-SELECT outcome, count(*), sum(amount) FROM tokens_judged GROUP BY outcome
+SELECT outcome, count(*), sum(amount), bool_or(wallet_id IS NULL) FROM tokens_judged
+ GROUP BY outcome
 """
 WRITE_LINES_SQL = """
 INSERT INTO tokens_rechargeline
@@ -99,20 +116,19 @@ SELECT 'RECHARGE', wallet_id, lot_id, 'ISSUANCE_' || category, 'WALLET', amount,
        greatest(effective_at, now())
   FROM tokens_judged WHERE outcome = 'applied'
 """
-LOCK_AND_CHECK_SQL = """
-SELECT count(*) FILTER (WHERE is_fit IS NOT TRUE) FROM (
-       SELECT w.status = 'ACTIVE'
-              AND (w.balance_max IS NULL OR w.available + w.held + j.amount <= w.balance_max)
-              AS is_fit
-         FROM tokens_judged j JOIN tokens_wallet w ON w.id = j.wallet_id
-        WHERE j.outcome = 'applied'
-        ORDER BY w.id FOR NO KEY UPDATE OF w
-) locked
-"""
+# Whatever is left to be checked is checked before a wallet is locked. And overlapping batches must
+# lock in one order or they would deadlock: an UPDATE has no ORDER BY of its own, but a nested loop
+# over sorted rows and a merge join both bring it the wallets in the order of their keys.
+BEFORE_CREDIT_SQL = "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL enable_hashjoin = off"
+# Checks what was judged again, on the version of each wallet that it locks; a wallet that does not
+# fit any more is left out, and the count tells.
 CREDIT_WALLETS_SQL = """
 UPDATE tokens_wallet w SET available = w.available + j.amount
-  FROM tokens_judged j
- WHERE j.outcome = 'applied' AND w.id = j.wallet_id
+  FROM (
+       SELECT wallet_id, amount FROM tokens_judged WHERE outcome = 'applied' ORDER BY wallet_id
+  ) j
+ WHERE w.id = j.wallet_id AND w.status = 'ACTIVE'
+   AND (w.balance_max IS NULL OR w.available + w.held + j.amount <= w.balance_max)
 """
 NOT_ATTEMPTED_SQL = """
 INSERT INTO tokens_rechargeline
@@ -134,10 +150,14 @@ class StateChangedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What became, or would become, of the rows: lines and tokens by outcome."""
+    """What became, or would become, of the rows: lines and tokens by outcome.
+
+    ``lacks_wallets``: some of those that may be applied are for users without a wallet so far.
+    """
 
     lines: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
+    lacks_wallets: bool = False
 
     @property
     def applied_count(self) -> int:
@@ -169,9 +189,9 @@ def judge(*, is_dry_run: bool, locks_first: bool) -> Verdicts:
     """
     require_transaction()
     with connection.cursor() as cursor:
-        if not is_dry_run:
-            cursor.execute(OPEN_WALLETS_SQL)
         if locks_first:
+            # A row that is not there cannot be locked.
+            cursor.execute(OPEN_STAGED_WALLETS_SQL)
             cursor.execute(LOCK_STAGED_WALLETS_SQL)
         cursor.execute(
             JUDGE_SQL, {"amount_max": settings.RECHARGE_AMOUNT_MAX, "is_dry_run": is_dry_run}
@@ -185,28 +205,33 @@ def summarise() -> Verdicts:
         cursor.execute(SUMMARY_SQL)
         rows = cursor.fetchall()
     return Verdicts(
-        lines={outcome: count for outcome, count, _ in rows},
-        tokens={outcome: int(total) for outcome, _, total in rows},
+        lines={outcome: count for outcome, count, _, _ in rows},
+        tokens={outcome: int(total) for outcome, _, total, _ in rows},
+        lacks_wallets=any(lacks for outcome, _, _, lacks in rows if outcome == APPLIED),
     )
 
 
-def write_grants(*, batch_id: uuid.UUID) -> None:
+def write_grants(*, batch_id: uuid.UUID, verdicts: Verdicts) -> None:
     """Store every judged line, and credit the applied ones.
+
+    Args:
+        batch_id: the batch that the lines belong to.
+        verdicts: what ``judge`` has counted.
 
     Raises:
         StateChangedError: a wallet was frozen or filled meanwhile; the caller must roll back.
     """
     require_transaction()
     with connection.cursor() as cursor:
+        if verdicts.lacks_wallets:
+            cursor.execute(OPEN_JUDGED_WALLETS_SQL)
+            cursor.execute(NAME_OPENED_WALLETS_SQL)
         for statement in (WRITE_LINES_SQL, WRITE_LOTS_SQL, WRITE_TRANSFERS_SQL):
             cursor.execute(statement, {"batch_id": batch_id})
-        # Whatever is left to be checked is checked now, and not while the wallets are locked.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(LOCK_AND_CHECK_SQL)
-        (unfit_count,) = cursor.fetchone()
-        if unfit_count:
-            raise StateChangedError
+        cursor.execute(BEFORE_CREDIT_SQL)
         cursor.execute(CREDIT_WALLETS_SQL)
+        if cursor.rowcount != verdicts.applied_count:
+            raise StateChangedError
 
 
 def write_refusal(*, batch_id: uuid.UUID) -> None:

@@ -15,7 +15,7 @@ from django.db import connection
 
 from accounts import selectors as accounts_selectors
 from tokens.ledger.locks import require_transaction
-from tokens.recharge_rows import RowTotals, StagedRow, canonical, chunks
+from tokens.recharge_rows import RowTotals, StagedRow, chunks
 
 # Statistics make up for themselves from this many rows on.
 ANALYZE_ROWS_MIN = 5_000
@@ -35,8 +35,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS tokens_judged (
     row_no integer NOT NULL, user_ref text NOT NULL, amount bigint NOT NULL,
     item_key text NOT NULL, category text NOT NULL, priority smallint NOT NULL,
     effective_at timestamptz, expires_at timestamptz, original jsonb, origin bigint,
-    outcome text NOT NULL, wallet_id bigint, line_id bigint NOT NULL, lot_id bigint,
-    transfer_id bigint, debit text
+    owner_id bigint, outcome text NOT NULL, wallet_id bigint, line_id bigint NOT NULL,
+    lot_id bigint, transfer_id bigint, debit text
 ) ON COMMIT DELETE ROWS;
 DELETE FROM tokens_stage;
 DELETE FROM tokens_judged;
@@ -124,7 +124,6 @@ def write_chunks(
     with connection.cursor() as cursor:
         for seq, chunk in enumerate(chunks(rows, size=size)):
             first_row = totals.rows + 1
-            totals.add(chunk)
             cursor.execute(
                 INSERT_CHUNK_SQL,
                 {
@@ -132,7 +131,7 @@ def write_chunks(
                     "seq": seq,
                     "first_row": first_row,
                     "rows_count": len(chunk),
-                    "payload": canonical(chunk),
+                    "payload": totals.add(chunk),
                 },
             )
 
@@ -149,13 +148,13 @@ def mark_repeats(*, batch_id: uuid.UUID, has_keys: bool) -> None:
             )
 
 
-def fill_from_rows(*, rows: list[StagedRow], first_row: int) -> None:
-    """Unpack rows that were never stored into the session's table."""
+def fill_from_rows(*, payload: str, first_row: int) -> None:
+    """Unpack rows that were never stored, given as canonical JSON, into the session's table."""
     users_sql, users_parameters = accounts_selectors.active_users_sql()
     with connection.cursor() as cursor:
         cursor.execute(
             FILL_FROM_ROWS_SQL.replace(USERS, users_sql),
-            [first_row, canonical(rows), *users_parameters],
+            [first_row, payload, *users_parameters],
         )
 
 
@@ -173,7 +172,7 @@ def fill_from_chunks(*, batch_id: uuid.UUID, seq: int | None) -> int:
         )
         filled = int(cursor.rowcount)
         if filled >= ANALYZE_ROWS_MIN:
-            cursor.execute("ANALYZE tokens_stage")
+            cursor.execute("ANALYZE tokens_stage (user_ref, item_key, owner_id)")
     return filled
 
 

@@ -138,8 +138,7 @@ def preview_batch(*, batch: RechargeBatch, rows: RowSource) -> RechargePreview:
             cursor.execute("SET TRANSACTION READ ONLY")
         for chunk in chunks(_limited(rows(), mode=batch.mode), size=settings.RECHARGE_CHUNK_LINES):
             first_row = totals.rows + 1
-            totals.add(chunk)
-            staging.fill_from_rows(rows=chunk, first_row=first_row)
+            staging.fill_from_rows(payload=totals.add(chunk), first_row=first_row)
         _require_rows(totals.rows)
         staging.mark_stage()
         verdicts = apply.judge(batch=batch, is_dry_run=True)
@@ -260,9 +259,8 @@ def _create(
     head = list(islice(stream, settings.RECHARGE_SYNC_LINES_MAX + 1))
     _require_rows(len(head))
     is_small = len(head) <= settings.RECHARGE_SYNC_LINES_MAX
-    if is_small:
-        totals.add(head)
-    else:
+    payload = totals.add(head) if is_small else ""
+    if not is_small:
         _stage(batch=batch, rows=chain(head, stream), totals=totals)
     if unproven_tokens_max is not None and totals.tokens > unproven_tokens_max:
         raise StepUpRequiredError(
@@ -281,7 +279,7 @@ def _create(
             _stage(batch=batch, rows=head, totals=RowTotals.start({}))
     elif is_small:
         staging.prepare(has_few_rows=True)
-        staging.fill_from_rows(rows=head, first_row=1)
+        staging.fill_from_rows(payload=payload, first_row=1)
         staging.mark_stage()
         verdicts = apply.apply(batch=batch, locks_first=locks_first)
         batches.count(batch=batch, verdicts=verdicts)
