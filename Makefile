@@ -22,7 +22,7 @@ export PYTHONUNBUFFERED := 1
 
 .PHONY: help
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- Set-up ---------------------------------------------------------------------------------------
 .PHONY: venv lock models
@@ -97,11 +97,18 @@ bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own
 	@$(PY) -m benchmarks.ledger $(ARGS)
 
 # --- Check ----------------------------------------------------------------------------------------
-.PHONY: test check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
+.PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
 test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some)
 	@$(PY) -m pytest $(ARGS)
 
-check: fmt-check lint types imports migrations deploy-check schema-check messages-check test ## Everything CI demands
+LEDGER_OPERATIONS ?= 200000
+LEDGER_SEED ?=
+test-ledger-long: $(STAMP) ## Compare LEDGER_OPERATIONS (200,000) random steps of the ledger with its model (LEDGER_SEED repeats a run)
+	@LEDGER_OPERATIONS=$(LEDGER_OPERATIONS) LEDGER_SEED=$(LEDGER_SEED) $(PY) -m pytest tokens/tests/test_ledger_model.py $(ARGS)
+
+static: fmt-check lint types imports migrations deploy-check schema-check messages-check ## Every check but the tests
+
+check: static test ## Everything CI demands
 
 fmt: $(STAMP) ## Format the code
 	@$(PY) -m ruff format .
