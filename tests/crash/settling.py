@@ -17,7 +17,7 @@ from tokens.errors import HoldResolvedError
 from tokens.models import Hold, Transfer
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
 
-HOLDS_PER_ROUND = 3
+HOLDS_PER_ROUND = 10
 HELD = 2
 SPENT = 1
 BOUGHT = HOLDS_PER_ROUND * HELD
@@ -28,7 +28,7 @@ Answer = tuple[object, bool]
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """In every round the client buys tokens, then holds some of them and spends half, three times.
+    """In every round the client buys tokens, then holds some and spends half of each, ten times.
 
     It notes each answer as soon as it gets it, so after a crash it knows all but one for certain.
     """
