@@ -124,9 +124,9 @@ def test_a_refused_reversal_of_unused_parts_still_asks_for_all_that_was_granted(
     original = create([(used.user_ref, 10), (empty.user_ref, 10)], actor=operator)
     hold(used, 4, settles=4)
     hold(empty, 10, settles=10)
-    terms = {"mode": "atomic", "policy": ReversalPolicy.UNUSED_PART}
-    seen = services.preview_reversal(batch_id=original.batch_id, order=wanted(**terms))
-    receipt = reverse(original, actor=operator, **terms)
+    part = ReversalPolicy.UNUSED_PART
+    seen = services.preview_reversal(batch_id=original.batch_id, order=wanted("atomic", part))
+    receipt = reverse(original, actor=operator, mode="atomic", policy=part)
     for failures in (seen.failures, receipt.failures):
         assert {line.code: line.amount for line in failures} == {
             "rolled_back": 10,
