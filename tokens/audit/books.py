@@ -313,6 +313,12 @@ BOOKS = (
         SELECT 'lot ' || l.id FROM tokens_creditlot l
          WHERE NOT EXISTS (SELECT 1 FROM tokens_wallet w WHERE w.id = l.wallet_id)
          UNION ALL
+        SELECT 'hold ' || h.id FROM tokens_hold h
+         WHERE NOT EXISTS (SELECT 1 FROM tokens_wallet w WHERE w.id = h.wallet_id)
+         UNION ALL
+        SELECT 'event ' || e.id FROM tokens_holdevent e
+         WHERE NOT EXISTS (SELECT 1 FROM tokens_hold h WHERE h.id = e.hold_id)
+         UNION ALL
         SELECT 'line ' || r.id FROM tokens_rechargeline r
          WHERE NOT EXISTS (SELECT 1 FROM tokens_rechargebatch b WHERE b.id = r.batch_id)
         """,

@@ -26,13 +26,18 @@ class Hold(models.Model):
         EXPIRED = "EXPIRED", _("Expired")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # The function that writes a hold has just locked its wallet, which no trigger lets go away.
     wallet = models.ForeignKey(
-        Wallet, verbose_name=_("wallet"), on_delete=models.PROTECT, related_name="+"
+        Wallet,
+        verbose_name=_("wallet"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
     )
+    # Unique by a constraint below: a unique field has a second index, for prefixes nobody asks for.
     reference = models.CharField(
         _("reference"),
         max_length=128,
-        unique=True,
         help_text=_("What the tokens are held for; one hold per reference, for ever."),
     )
     operation = models.CharField(
@@ -58,6 +63,7 @@ class Hold(models.Model):
         verbose_name = _("hold")
         verbose_name_plural = _("holds")
         constraints = [
+            models.UniqueConstraint(name="hold_once_per_reference", fields=["reference"]),
             models.CheckConstraint(name="hold_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(
                 name="hold_status_explains_settled",
@@ -100,7 +106,11 @@ class HoldEvent(models.Model):
         LATE_RESULT = "LATE_RESULT", _("Late result")
 
     hold = models.ForeignKey(
-        Hold, verbose_name=_("hold"), on_delete=models.PROTECT, related_name="events"
+        Hold,
+        verbose_name=_("hold"),
+        on_delete=models.PROTECT,
+        related_name="events",
+        db_constraint=False,
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     tokens = models.BigIntegerField(_("tokens"), default=0, db_default=0)

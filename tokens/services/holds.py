@@ -101,16 +101,20 @@ def settle_hold(
         The tokens charged.
 
     Raises:
+        Hold.DoesNotExist: there is no such hold.
         HoldResolvedError: the hold is no longer pending.
         IntegrityError: ``amount`` is negative, or above the hold and that is refused.
     """
-    held = Hold.objects.values_list("amount", flat=True).get(pk=hold_id)
-    settled = amount if overrun is OverrunPolicy.REFUSE else min(amount, held)
+    settled = amount
+    if overrun is not OverrunPolicy.REFUSE:
+        settled = min(amount, Hold.objects.values_list("amount", flat=True).get(pk=hold_id))
     status = Hold.Status.SETTLED if settled else Hold.Status.VOIDED
     before = holds.resolve(hold_id=hold_id, settled=settled, status=status, grace=_grace())
+    if before is None:
+        raise Hold.DoesNotExist
     if before != PENDING:
         raise HoldResolvedError(
-            _("The hold was already closed."), hold_id=str(hold_id), status=str(before).lower()
+            _("The hold was already closed."), hold_id=str(hold_id), status=before.lower()
         )
     beyond = amount - settled
     if beyond and overrun is OverrunPolicy.CHARGE:

@@ -123,6 +123,8 @@ CORRUPTIONS = [
         ),
     ),
     ("no_row_points_at_nothing", "DELETE FROM tokens_creditlot"),
+    ("no_row_points_at_nothing", "DELETE FROM tokens_hold"),
+    ("no_row_points_at_nothing", "UPDATE tokens_hold SET wallet_id = 0"),
     ("no_row_points_at_nothing", "DELETE FROM tokens_rechargebatch"),
     ("sealed_row_exists", "DELETE FROM tokens_transfer WHERE kind = 'RELEASE'"),
     ("sealed_row_exists", "DELETE FROM tokens_auditevent"),
