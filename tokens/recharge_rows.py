@@ -95,7 +95,7 @@ def canonical(value: object) -> str:
 
 
 def _row_json(row: StagedRow) -> str:
-    """``canonical(row)``, four times as fast: most rows of a batch share everything but the user."""
+    """``canonical(row)``, four times as fast: most rows share everything but the user."""
     if row.original is not None:
         return canonical(row)
     user_ref, amount, key, *shared = row[:-1]
