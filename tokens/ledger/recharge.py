@@ -117,9 +117,11 @@ SELECT 'RECHARGE', wallet_id, lot_id, 'ISSUANCE_' || category, 'WALLET', amount,
   FROM tokens_judged WHERE outcome = 'applied'
 """
 # Whatever is left to be checked is checked before a wallet is locked. And overlapping batches must
-# lock in one order or they would deadlock: an UPDATE has no ORDER BY of its own, but a nested loop
-# over sorted rows and a merge join both bring it the wallets in the order of their keys.
-BEFORE_CREDIT_SQL = "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL enable_hashjoin = off"
+# lock in one order or they would deadlock. An UPDATE has no ORDER BY of its own, but without hash
+# joins and sequential scans every plan meets the wallets in the order of the index on their keys.
+BEFORE_CREDIT_SQL = """
+SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL enable_hashjoin = off; SET LOCAL enable_seqscan = off
+"""
 # Checks what was judged again, on the version of each wallet that it locks; a wallet that does not
 # fit any more is left out, and the count tells.
 CREDIT_WALLETS_SQL = """

@@ -12,6 +12,7 @@ from tokens.errors import (
     InvalidRechargeError,
     RechargeTooLargeError,
 )
+from tokens.ledger import recharge as ledger
 from tokens.models import RechargeBatch, RechargeLine, Transfer, Wallet
 from tokens.tests.factories import make_user, recharge
 from tokens.tests.threads import in_threads
@@ -177,6 +178,27 @@ def test_overlapping_batches_in_opposite_order_never_deadlock(operator):
     )
     assert raised == []
     assert {a.available for a in Wallet.objects.all()} == {20}
+
+
+@pytest.mark.parametrize("wallets", [3, 300])
+def test_wallets_are_locked_in_the_order_of_their_keys_whatever_the_plan(operator, wallets):
+    """An UPDATE that met them in another order would deadlock with a batch that overlaps."""
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if sql == ledger.CREDIT_WALLETS_SQL:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute(f"EXPLAIN (COSTS OFF) {sql}", params)
+                plans.append("\n".join(row[0] for row in cursor.fetchall()))
+        return execute(sql, params, many, context)
+
+    refs = [make_user().user_ref for _ in range(wallets)]
+    with connection.execute_wrapper(explain):
+        recharge(refs, 2, actor=operator)
+    (plan,) = plans
+    assert "Sort Key: tokens_judged.wallet_id" in plan
+    assert "Index Scan using tokens_wallet_pkey on tokens_wallet" in plan
+    assert "Hash" not in plan
 
 
 def test_the_database_itself_refuses_a_negative_wallet_and_edited_history(operator):
