@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from benchmarks.ledger import children, server, ways
 from tokens import batch_handlers, recharge_files, services
-from tokens.types import LotTerms, RechargeMode, RechargeOrder, RechargeSource
+from tokens.types import LotTerms, RechargeItem, RechargeMode, RechargeOrder, RechargeSource
 
 PRICE: Final = 3
 LIFE: Final = dt.timedelta(hours=1)
@@ -71,8 +71,9 @@ def charge_steadily(*, owner_ids: Sequence[int], every_s: float) -> list[Held]:
 
 def recharge(*, mode: str, refs: Sequence[str], actor_id: int) -> tuple[float, float]:
     """Recharge through the service; when it began and ended on the monotonic clock."""
+    items = [RechargeItem(ref, ways.AMOUNT) for ref in refs]
     start = time.monotonic()
-    ways.recharge(mode=RechargeMode(mode), refs=refs, actor_id=actor_id, amount=ways.AMOUNT)
+    ways.recharge(mode=RechargeMode(mode), items=items, actor_id=actor_id)
     return start, time.monotonic()
 
 

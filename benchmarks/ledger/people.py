@@ -11,6 +11,7 @@ from accounts import services as accounts_services
 from accounts.models import User
 from accounts.types import Role
 from benchmarks.ledger import ways
+from tokens.types import RechargeItem
 
 # Every account starts with one lot; holds and settles draw on it.
 OPENING_TOKENS: Final = 1_000_000
@@ -67,9 +68,8 @@ def open_wallets(*, actor_id: int, limit: int) -> None:
     """Give every account its opening tokens, in one recharge through the service."""
     ways.recharge(
         mode=ways.ATOMIC,
-        refs=references(limit=limit),
+        items=[RechargeItem(ref, OPENING_TOKENS) for ref in references(limit=limit)],
         actor_id=actor_id,
-        amount=OPENING_TOKENS,
     )
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -172,7 +172,7 @@ def fill_from_chunks(*, batch_id: uuid.UUID, seq: int | None) -> int:
         )
         filled = int(cursor.rowcount)
         if filled >= ANALYZE_ROWS_MIN:
-            cursor.execute("ANALYZE tokens_stage (user_ref, item_key, owner_id)")
+            cursor.execute("ANALYZE tokens_stage (user_ref, owner_id)")
     return filled
 
 
