@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Final, TypedDict
 
 from benchmarks.ledger import people, pgbench
 from benchmarks.ledger.children import SPAWN, Child, children
@@ -23,6 +24,14 @@ CLIENTS_COMPARED: Final = 8
 STEADY_CLIENTS: Final = 8
 CHARGES_PER_S: Final = 100
 MODULE: Final = "benchmarks.ledger.clients"
+
+
+class Span(TypedDict):
+    """What every measurement by pgbench is given."""
+
+    server: Server
+    clients: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +54,51 @@ def measure_rates(*, server: Server, results: Results, seconds: float, rounds: i
         owner_ids = people.owner_ids(limit=ACCOUNTS)
         for client in clients:
             client.call(f"{MODULE}:use_database", name=database)
-        rows: list[list[object]] = []
+        rates: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
         for count in CLIENTS:
             say(f"charging: {count} clients")
-            hot, spread, yardstick = [], [], []
             for _ in range(rounds):
-                hot.append(_rate(clients[:count], owner_ids=owner_ids[:1], seconds=seconds))
-                spread.append(_rate(clients[:count], owner_ids=owner_ids, seconds=seconds))
-                yardstick.append(pgbench.rate(server=server, clients=count, seconds=seconds))
-            ratio = median(spread) / median(yardstick)
-            rows.append(
-                [
-                    count,
-                    results.add(f"hold_settle_hot_{count}_per_s", median(hot)),
-                    results.add(f"hold_settle_{ACCOUNTS}_{count}_per_s", median(spread)),
-                    results.add(f"pgbench_{count}_per_s", median(yardstick)),
-                    results.add(f"hold_settle_{count}_vs_pgbench", ratio),
-                ]
-            )
-            if count == CLIENTS_COMPARED:
-                results.add("hold_settle_vs_pgbench", ratio)
+                span: Span = {"server": server, "clients": count, "seconds": seconds}
+                taken = {
+                    "hot": _rate(clients[:count], owner_ids=owner_ids[:1], seconds=seconds),
+                    "spread": _rate(clients[:count], owner_ids=owner_ids, seconds=seconds),
+                    "tpcb": pgbench.tpcb_rate(**span),
+                    "calls": pgbench.charge_rate(database=database, owner_ids=owner_ids, **span),
+                }
+                for name, rate in taken.items():
+                    rates[count, name].append(rate)
+    _report_rates(results=results, rates={key: median(taken) for key, taken in rates.items()})
+
+
+def _report_rates(*, results: Results, rates: Mapping[tuple[int, str], float]) -> None:
+    rows: list[list[object]] = []
+    for count in CLIENTS:
+        tpcb = rates[count, "tpcb"]
+        ratio = rates[count, "spread"] / tpcb
+        if count == CLIENTS_COMPARED:
+            results.add("hold_settle_vs_pgbench", ratio)
+        rows.append(
+            [
+                count,
+                results.add(f"hold_settle_hot_{count}_per_s", rates[count, "hot"]),
+                results.add(f"hold_settle_{ACCOUNTS}_{count}_per_s", rates[count, "spread"]),
+                results.add(f"hold_settle_calls_{count}_per_s", rates[count, "calls"]),
+                results.add(f"pgbench_{count}_per_s", tpcb),
+                results.add(f"hold_settle_{count}_vs_pgbench", ratio),
+                results.add(f"hold_settle_calls_{count}_vs_pgbench", rates[count, "calls"] / tpcb),
+            ]
+        )
     print_table(
-        title="Holds with their settlements per second (medians)",
-        head=["clients", "one account", "1,000 accounts", "pgbench TPC-B", "1,000 : pgbench"],
+        title="Holds with their settlements per second (medians; 1,000 accounts but for the first)",
+        head=[
+            "clients",
+            "services, one account",
+            "services",
+            "the same calls from pgbench",
+            "pgbench TPC-B",
+            "services : TPC-B",
+            "calls : TPC-B",
+        ],
         rows=rows,
     )
 

@@ -59,8 +59,8 @@ def references(*, limit: int) -> list[str]:
 
 
 def owner_ids(*, limit: int) -> list[int]:
-    """Primary keys of the accounts that ``references`` names."""
-    rows = User.objects.filter(username__startswith=PREFIX).order_by("user_ref")
+    """Primary keys of the first ``limit`` accounts, which were registered in one statement."""
+    rows = User.objects.filter(username__startswith=PREFIX).order_by("pk")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
