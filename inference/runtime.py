@@ -73,14 +73,20 @@ def swap(
 
 
 def _open_engine() -> Engine:
-    from inference.pipeline.engine import Engine, EngineConfig  # noqa: PLC0415 - see swap()
+    # See swap() for why these are imported here.
+    from inference.pipeline.engine import Engine, EngineConfig  # noqa: PLC0415
+    from inference.pipeline.registry.policy import LicencePolicy  # noqa: PLC0415
+    from inference.pipeline.sessions.loading import SessionOptions  # noqa: PLC0415
+    from inference.pipeline.sessions.providers import provider_named  # noqa: PLC0415
 
     engine = Engine.open(
         EngineConfig(
             model_dir=settings.MODELS_DIR,
-            policy=settings.MODEL_POLICY,
-            providers=tuple(settings.ORT_PROVIDERS),
-            threads=settings.ORT_THREADS,
+            policy=LicencePolicy(name=settings.MODEL_POLICY),
+            sessions=SessionOptions(
+                providers=tuple(provider_named(name) for name in settings.ORT_PROVIDERS),
+                threads=settings.ORT_THREADS,
+            ),
         )
     )
     log.info("inference.engine.opened", policy=settings.MODEL_POLICY)

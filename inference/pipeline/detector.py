@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.pipeline.sessions import LoadedModel
+from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.types import Detection, Floats, Image
 
 _STRIDES: Final = (8, 16, 32)
@@ -80,7 +80,7 @@ def _detect_at(
         small = np.asarray(shrunk, dtype=np.uint8)
     blob = to_blob(small)
     names = [tensor.name for tensor in model.spec.outputs]
-    outputs = dict(zip(names, model.session.run(names, {"input": blob}), strict=True))
+    outputs = dict(zip(names, model.run({"input": blob}), strict=True))
     rows = suppress_overlaps(decode(outputs, width_px=blob.shape[3], score_min=score_min))
     back = np.asarray([width / small_size[0], height / small_size[1]], dtype=np.float32)
     return [

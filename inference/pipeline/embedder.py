@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from inference.pipeline.aligner import align_face
-from inference.pipeline.sessions import LoadedModel
+from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.types import Floats, Image
 
 #: OpenCV's threshold for "the same person" on SFace's cosine.
@@ -28,7 +28,7 @@ def embed_face(model: LoadedModel, *, image_bgr: Image, mesh: Floats) -> Floats:
     spec = model.spec
     face = align_face(image_bgr, mesh=mesh, template=spec.template, size_px=spec.crop_size_px)
     rgb = face.crop_bgr[:, :, ::-1].transpose(2, 0, 1)[np.newaxis]
-    (vectors,) = model.session.run(["fc1"], {"data": np.ascontiguousarray(rgb, dtype=np.float32)})
+    (vectors,) = model.run({"data": np.ascontiguousarray(rgb, dtype=np.float32)})
     return np.asarray(vectors[0] / np.linalg.norm(vectors[0]), dtype=np.float32)
 
 

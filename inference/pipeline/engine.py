@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from inference.pipeline.registry import load_registry
-from inference.pipeline.sessions import LoadedModel, open_session, warm_up
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.policy import LicencePolicy
+from inference.pipeline.sessions.loading import LoadedModel, SessionOptions
+from inference.pipeline.sessions.pool import SessionPool
 
 _DETECTOR: Final = "face_detector_yunet"
 _LANDMARKER: Final = "face_mesh_468"
@@ -23,15 +25,17 @@ class EngineConfig:
 
     Attributes:
         model_dir: folder with the model files.
-        policy: ``commercial`` refuses models whose licence is not cleared for it; ``any`` does not.
-        providers: ONNX Runtime execution providers, best first; each must really start.
-        threads: threads of one session; with small networks 1 is best, run several jobs instead.
+        policy: which licences are allowed.
+        sessions: where and how models run.
+        memory_budget_bytes: for all open models together; 0 sets no limit.
+        extra_models: a deployment's own registry file, or None.
     """
 
     model_dir: Path
-    policy: str
-    providers: tuple[str, ...]
-    threads: int
+    policy: LicencePolicy = field(default_factory=LicencePolicy)
+    sessions: SessionOptions = field(default_factory=SessionOptions)
+    memory_budget_bytes: int = 0
+    extra_models: Path | None = None
 
 
 class Engine:
@@ -49,18 +53,15 @@ class Engine:
             ModelMismatchError: other bytes, tensors or execution providers than described.
             ModelNotAllowedError: refused by the licence policy.
         """
-        registry = load_registry()
-        models: dict[str, LoadedModel] = {}
-        for key in (_DETECTOR, _LANDMARKER, _RECOGNISER, *_SWAPPERS):
-            path = registry.resolve(key, model_dir=config.model_dir, policy=config.policy)
-            models[key] = open_session(
-                spec=registry.spec(key),
-                path=path,
-                providers=config.providers,
-                threads=config.threads,
-            )
-            warm_up(models[key])
-        return cls(models)
+        pool = SessionPool(
+            registry=load_registry(extra=config.extra_models),
+            model_dir=config.model_dir,
+            policy=config.policy,
+            options=config.sessions,
+            memory_budget_bytes=config.memory_budget_bytes,
+        )
+        keys = (_DETECTOR, _LANDMARKER, _RECOGNISER, *_SWAPPERS)
+        return cls({key: pool.get(key) for key in keys})
 
     def close(self) -> None:
         """Let go of the sessions; their memory is freed when no run uses them any more."""

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from inference.pipeline.aligner import invert, transform_mesh, warp
-from inference.pipeline.sessions import LoadedModel
+from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.topology import OUTER_EYE_CORNERS
 from inference.pipeline.types import Detection, Doubles, Face, Floats, Image
 
@@ -66,7 +66,7 @@ def best_of_rois(
     size = model.spec.crop_size_px
     matrices = [roi_matrix(roi, size_px=size) for roi in rois]
     blob = np.stack([_to_blob(image_bgr, matrix, size) for matrix in matrices])
-    points, scores = model.session.run(["points", "score"], {"image": blob})
+    points, scores = model.run({"image": blob})
     best = int(np.argmax(scores[:, 0]))
     return transform_mesh(points[best], invert(matrices[best])), float(scores[best, 0])
 

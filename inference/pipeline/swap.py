@@ -14,7 +14,7 @@ from inference.pipeline.engine import Engine
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError, Where
 from inference.pipeline.landmarks import SCORE_MIN, find_landmarks
 from inference.pipeline.masks import find_cover_of_target
-from inference.pipeline.sessions import LoadedModel
+from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.source_texture import CROP_SIZE_PX, SourceFace, prepare_source
 from inference.pipeline.swapper import SwappedCrop, swap_crop
 from inference.pipeline.types import (

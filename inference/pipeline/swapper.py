@@ -8,7 +8,7 @@ import numpy as np
 
 from inference.pipeline.aligner import AlignedFace
 from inference.pipeline.masks import TargetCover
-from inference.pipeline.sessions import LoadedModel
+from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.source_texture import SourceFace
 from inference.pipeline.types import Floats, Image
 
@@ -58,7 +58,7 @@ def swap_crop(
         "target_points": points[np.newaxis].astype(np.float32),
         "target_visible": cover.visible[np.newaxis, np.newaxis],
     }
-    output, mask = model.session.run(["output", "mask"], feed)
+    output, mask = model.run(feed)
     crop_bgr = output[0].transpose(1, 2, 0)[:, :, ::-1] * np.float32(255)
     return _over_clean(crop_bgr, np.clip(mask[0, 0], 0, 1), cover)
 

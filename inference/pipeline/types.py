@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,11 @@ class Session(Protocol):
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, object]
-    ) -> list[Floats]:
-        """Run the model and return the named outputs in that order."""
+    ) -> list[NDArray[Any]]:
+        """Run the model and return the named outputs in that order, or all of them."""
+
+    def get_inputs(self) -> Sequence[Any]:
+        """Name, type and shape of each input."""
 
 
 class Observer(Protocol):

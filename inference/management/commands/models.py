@@ -12,7 +12,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from inference.pipeline.builtin.build import BuildReport, build_builtin_models
 from inference.pipeline.errors import ModelNotAllowedError, PipelineError
-from inference.pipeline.registry import ModelSpec, Registry, file_state, load_registry
+from inference.pipeline.registry.files import file_state
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.policy import LicencePolicy, check_licence
+from inference.pipeline.registry.spec import ModelSpec, Registry
 
 _HEADINGS = ("MODEL", "TASK", "LICENCE", "COMMERCIAL", "SIZE", "STATE")
 
@@ -88,7 +91,9 @@ class Command(BaseCommand):
 
 def _state(registry: Registry, spec: ModelSpec, model_dir: Path) -> str:
     try:
-        registry.check_policy(spec, policy=settings.MODEL_POLICY)
+        check_licence(
+            registry=registry, spec=spec, policy=LicencePolicy(name=settings.MODEL_POLICY)
+        )
     except ModelNotAllowedError:
         return "not allowed"
     return file_state(spec, model_dir=model_dir)

@@ -10,7 +10,7 @@ import pytest
 from inference.pipeline.builtin.build import build_builtin_models
 from inference.pipeline.engine import Engine, EngineConfig
 from inference.pipeline.image_io import ImageLimits, decode_image
-from inference.pipeline.registry import load_registry
+from inference.pipeline.registry.load import load_registry
 from inference.pipeline.types import Image
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
@@ -27,11 +27,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(model_dir: Path) -> Engine:
-    return Engine.open(
-        EngineConfig(
-            model_dir=model_dir, policy="commercial", providers=("CPUExecutionProvider",), threads=1
-        )
-    )
+    return Engine.open(EngineConfig(model_dir=model_dir))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from inference.pipeline.detector import detect_faces
 from inference.pipeline.embedder import SAME_PERSON_MIN, embed_face, similarity
 from inference.pipeline.landmarks import SCORE_MIN, find_landmarks
 from inference.pipeline.masks import find_cover_of_target, has_spectacles
-from inference.pipeline.registry import load_registry
+from inference.pipeline.registry.load import load_registry
 from inference.pipeline.skin import COVER_CLEAR, skin_distance
 from inference.pipeline.source_texture import prepare_source
 from inference.pipeline.swap import find_faces
@@ -46,6 +46,7 @@ def aligned(faces, name, size=256):
 
 def test_boxes_equal_those_of_opencv(engine, group):
     origin = load_registry().spec("face_detector_yunet").origin
+    assert origin is not None
     distribution = importlib.metadata.distribution(origin.distribution)
     height, width = 512, 928
     picture = cv2.resize(group, (width, height)).astype(np.uint8)
@@ -284,11 +285,9 @@ def test_a_batch_gives_what_single_runs_give(engine, faces, sources):
             }
         )
     both = {key: np.stack([feed[key] for feed in feeds]) for key in feeds[0]}
-    batch, _ = model.session.run(["output", "mask"], both)
+    batch, _ = model.run(both)
     for index, feed in enumerate(feeds):
-        single, _ = model.session.run(
-            ["output", "mask"], {key: value[np.newaxis] for key, value in feed.items()}
-        )
+        single, _ = model.run({key: value[np.newaxis] for key, value in feed.items()})
         # Nearest-neighbour sampling may flip single texels on rounding.
         assert np.abs(batch[index] - single[0]).mean() < 1e-3
 
