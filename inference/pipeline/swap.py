@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from inference.pipeline.aligner import AlignedFace, align_face, crop_matrix, scale_of
+from inference.pipeline.analysis.face_mesh import find_landmarks
+from inference.pipeline.analysis.recognisers import embed_face, similarity
+from inference.pipeline.analysis.yunet import detect_faces
 from inference.pipeline.blend import paste_back
-from inference.pipeline.detector import detect_faces
-from inference.pipeline.embedder import embed_face, similarity
 from inference.pipeline.engine import Engine
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError, Where
-from inference.pipeline.landmarks import SCORE_MIN, find_landmarks
 from inference.pipeline.masks import find_cover_of_target
 from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.source_texture import CROP_SIZE_PX, SourceFace, prepare_source
@@ -33,6 +33,7 @@ __all__ = ["FaceReport", "Observer", "SwapOptions", "SwapResult", "find_faces", 
 STAGES: Final = ("detect", "prepare", "swap", "blend")
 _SOURCE_SCORE_MIN: Final = 0.8
 _TARGET_SCORE_MIN: Final = 0.7
+_LANDMARK_SCORE_MIN: Final = 0.5
 _TEMPLATE: Final = "arcface_128"
 
 
@@ -98,7 +99,7 @@ def find_faces(engine: Engine, *, image_bgr: Image, where: Where, choice: FaceCh
         find_landmarks(engine.landmarker, image_bgr=image_bgr, detection=detection)
         for detection in detections
     ]
-    faces = [face for face in seen if face.mesh_score >= SCORE_MIN]
+    faces = [face for face in seen if face.landmarks.score >= _LANDMARK_SCORE_MIN]
     faces.sort(key=lambda face: face.area_px, reverse=True)
     if not faces:
         raise NoFaceFoundError(where, turned_away_count=len(seen))
@@ -164,7 +165,7 @@ def _report(scene: _Scene, face: Face, identity: Floats, result_bgr: Image) -> F
     return FaceReport(
         box_xyxy=(left, top, right, bottom),
         detector_score=face.detection.score,
-        mesh_score=face.mesh_score,
+        landmark_score=face.landmarks.score,
         similarity_before=before,
         similarity_after=after,
     )

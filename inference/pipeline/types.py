@@ -30,6 +30,9 @@ class Session(Protocol):
     def get_inputs(self) -> Sequence[Any]:
         """Name, type and shape of each input."""
 
+    def get_outputs(self) -> Sequence[Any]:
+        """Name, type and shape of each output."""
+
 
 class Observer(Protocol):
     """Gets progress and may stop the run; called from the thread that runs it."""
@@ -68,18 +71,42 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
-    """A detected face with its dense landmarks.
+class Landmarks:
+    """Where the parts of a face are.
 
     Attributes:
-        detection: the box it came from.
-        mesh: (468, 3) float32, px of the image; z in the same unit, smaller is nearer.
-        mesh_score: logit of "this is a face seen well enough"; frontal faces have 30 and more.
+        five: (5, 2) float32, px of the image: image-left eye, image-right eye, nose, mouth corners.
+            Alignment uses them.
+        score: 0..1, how well the face is seen; 0.5 and more can be used.
+        dense: (468, 3) float32 face mesh, px of the image, z in the same unit, smaller is nearer;
+            None from a landmarker that has no mesh.
+        outline: (68, 2) float32, px of the image, in the order of the 300-W scheme; None where
+            nothing but the five points is known.
     """
 
+    five: Floats
+    score: float
+    dense: Floats | None = None
+    outline: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detected face with its landmarks."""
+
     detection: Detection
-    mesh: Floats
-    mesh_score: float
+    landmarks: Landmarks
+
+    @property
+    def mesh(self) -> Floats:
+        """The (468, 3) mesh.
+
+        Raises:
+            ValueError: the landmarker in use has no mesh.
+        """
+        if self.landmarks.dense is None:
+            raise ValueError("this face has no mesh: its landmarker finds fewer points")
+        return self.landmarks.dense
 
     @property
     def area_px(self) -> float:
@@ -109,14 +136,14 @@ class FaceReport:
     Attributes:
         box_xyxy: px of the target picture.
         detector_score: 0..1.
-        mesh_score: logit, see ``Face.mesh_score``.
+        landmark_score: 0..1, see ``Landmarks.score``.
         similarity_before: cosine of the target's own face to the source, -1..1.
         similarity_after: cosine of the swapped face to the source, -1..1.
     """
 
     box_xyxy: tuple[float, float, float, float]
     detector_score: float
-    mesh_score: float
+    landmark_score: float
     similarity_before: float
     similarity_after: float
 

@@ -14,10 +14,10 @@ from inference.pipeline.aligner import (
     transform_mesh,
     warp,
 )
+from inference.pipeline.analysis.face_mesh import find_landmarks
+from inference.pipeline.analysis.recognisers import SAME_PERSON_MIN, embed_face, similarity
+from inference.pipeline.analysis.yunet import detect_faces
 from inference.pipeline.blend import paste_back
-from inference.pipeline.detector import detect_faces
-from inference.pipeline.embedder import SAME_PERSON_MIN, embed_face, similarity
-from inference.pipeline.landmarks import SCORE_MIN, find_landmarks
 from inference.pipeline.masks import find_cover_of_target, has_spectacles
 from inference.pipeline.registry.load import load_registry
 from inference.pipeline.skin import COVER_CLEAR, skin_distance
@@ -114,17 +114,17 @@ def test_the_mesh_turns_with_the_head(engine, astronaut, faces, angle):
             engine.landmarker, image_bgr=turned.astype(np.uint8), detection=detection
         )
         error = np.linalg.norm(face.mesh[:, :2] - expected[:, :2], axis=1).mean() / unit
-        errors.append((error, face.mesh_score))
+        errors.append((error, face.landmarks.score))
     error, score = min(errors)
     assert error < 0.035
-    assert score > SCORE_MIN
+    assert score > 0.5
 
 
 def test_a_profile_is_below_the_gate(engine, photo):
     camera = photo("camera.png")
     (detection,) = detect_faces(engine.detector, image_bgr=camera, score_min=0.8)
     face = find_landmarks(engine.landmarker, image_bgr=camera, detection=detection)
-    assert face.mesh_score < SCORE_MIN
+    assert face.landmarks.score < 0.5
 
 
 def test_the_five_points_lie_where_the_detector_sees_them(faces):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.pipeline.embedder import embed_face, similarity
+from inference.pipeline.analysis.recognisers import embed_face, similarity
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError
 from inference.pipeline.swap import STAGES, SwapOptions, find_faces, swap_image
 from inference.pipeline.types import Image

@@ -11,13 +11,24 @@ import numpy as np
 
 from inference.pipeline.aligner import invert, transform_mesh, warp
 from inference.pipeline.sessions.loading import LoadedModel
-from inference.pipeline.topology import OUTER_EYE_CORNERS
-from inference.pipeline.types import Detection, Doubles, Face, Floats, Image
+from inference.pipeline.topology import OUTER_EYE_CORNERS, five_points
+from inference.pipeline.types import Detection, Doubles, Face, Floats, Image, Landmarks
 
-#: Frontal faces score 30 and more, profiles 5 to 13, wrong orientations below 8.
-SCORE_MIN: Final = 15.0
+# The network's logit: frontal faces reach 30 and more, profiles 5 to 13, wrong orientations stay
+# below 8. So half of the full score parts what can be used from what cannot.
+_LOGIT_FULL: Final = 30.0
 # Below this the head may be rolled so far that the detector's points, and the region, are wrong.
-_SCORE_DOUBTFUL: Final = 25.0
+_LOGIT_DOUBTFUL: Final = 25.0
+# The mesh's vertices that lie where the 68 points of the 300-W scheme do: jaw, brows, bridge and
+# foot of the nose, eyes, outer and inner lips, each from image-left to image-right.
+OUTLINE: Final = (
+    *(127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356),
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(168, 197, 5, 4, 75, 97, 2, 326, 305),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
+    *(78, 82, 13, 312, 308, 317, 14, 87),
+)
 _ROI_SCALE: Final = 1.5
 _QUARTER_TURNS: Final = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
 
@@ -36,13 +47,12 @@ def find_landmarks(model: LoadedModel, *, image_bgr: Image, detection: Detection
     """Fit the mesh to one detected face, whatever the roll of the head.
 
     The first pass uses the detector's box; the second the square around the first mesh, which
-    moves the points by about one per cent of the face width. Check ``mesh_score`` against
-    ``SCORE_MIN`` before the mesh is used.
+    moves the points by about one per cent of the face width.
     """
     roi = roi_from_detection(detection)
     mesh, score = best_of_rois(model, image_bgr=image_bgr, rois=[roi])
     mesh, score = best_of_rois(model, image_bgr=image_bgr, rois=[roi_from_mesh(mesh)])
-    if score < _SCORE_DOUBTFUL:
+    if score < _LOGIT_DOUBTFUL:
         rois = [Roi(roi.x, roi.y, roi.side, roi.angle + turn) for turn in _QUARTER_TURNS]
         turned, turned_score = best_of_rois(model, image_bgr=image_bgr, rois=rois)
         # The best of four may still be off by 45 degrees, so one more pass than usual.
@@ -52,7 +62,17 @@ def find_landmarks(model: LoadedModel, *, image_bgr: Image, detection: Detection
             )
         if turned_score > score:
             mesh, score = turned, turned_score
-    return Face(detection=detection, mesh=mesh, mesh_score=score)
+    return Face(detection=detection, landmarks=landmarks_of(mesh, logit=score))
+
+
+def landmarks_of(mesh: Floats, *, logit: float) -> Landmarks:
+    """All landmarks that follow from a (468, 3) float32 mesh; ``logit`` is the network's score."""
+    return Landmarks(
+        five=five_points(mesh),
+        score=min(max(logit / _LOGIT_FULL, 0.0), 1.0),
+        dense=mesh,
+        outline=np.ascontiguousarray(mesh[list(OUTLINE), :2]),
+    )
 
 
 def best_of_rois(
