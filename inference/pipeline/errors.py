@@ -49,6 +49,32 @@ class ModelNotAllowedError(PipelineError):
     code = "model_not_allowed"
 
 
+class ModelNotPinnedError(PipelineError):
+    """Nobody has said which bytes a model file must have, so it is not taken in."""
+
+    code = "model_not_pinned"
+
+
+class ModelDownloadError(PipelineError):
+    """No source delivered a model file, or this deployment does not use the network."""
+
+    code = "model_download_failed"
+
+
+class InvalidOptionsError(PipelineError):
+    """An option has a value that it cannot have.
+
+    Attributes:
+        param: which one, as a path such as ``detector.size_px``.
+    """
+
+    code = "invalid_options"
+
+    def __init__(self, param: str, reason: str) -> None:
+        super().__init__(f"{param}: {reason}")
+        self.param = param
+
+
 class StoppedError(PipelineError):
     """The observer asked the run to stop."""
 

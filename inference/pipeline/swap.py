@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from inference.pipeline.aligner import AlignedFace, align_face, crop_matrix, scale_of
+from inference.pipeline.analysis.detection import DetectorOptions, detect_faces
 from inference.pipeline.analysis.face_mesh import find_landmarks
-from inference.pipeline.analysis.recognisers import embed_face, similarity
-from inference.pipeline.analysis.yunet import detect_faces
+from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.blend import paste_back
 from inference.pipeline.engine import Engine
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError, Where
@@ -18,10 +18,10 @@ from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.source_texture import CROP_SIZE_PX, SourceFace, prepare_source
 from inference.pipeline.swapper import SwappedCrop, swap_crop
 from inference.pipeline.types import (
+    Embedding,
     Face,
     FaceChoice,
     FaceReport,
-    Floats,
     Image,
     Observer,
     SwapOptions,
@@ -94,7 +94,9 @@ def find_faces(engine: Engine, *, image_bgr: Image, where: Where, choice: FaceCh
         SeveralFacesError: ``choice`` is ``one`` and there are more.
     """
     score_min = _SOURCE_SCORE_MIN if where == "source" else _TARGET_SCORE_MIN
-    detections = detect_faces(engine.detector, image_bgr=image_bgr, score_min=score_min)
+    detections = detect_faces(
+        [engine.detector], image_bgr=image_bgr, options=DetectorOptions(score_min=score_min)
+    )
     seen = [
         find_landmarks(engine.landmarker, image_bgr=image_bgr, detection=detection)
         for detection in detections
@@ -113,7 +115,7 @@ def _swap_faces(
 ) -> SwapResult:
     engine = scene.engine
     _enter(observer, "prepare", 0.0)
-    identity = embed_face(engine.recogniser, image_bgr=scene.source_bgr, mesh=source.mesh)
+    identity = embed_face(engine.recogniser, image_bgr=scene.source_bgr, landmarks=source.landmarks)
     prepared = _prepare(scene, source, targets)
     observer.progress("prepare", 1.0)
     crops: list[_Crop] = []
@@ -133,7 +135,7 @@ def _swap_faces(
 def _prepare(scene: _Scene, source: Face, targets: Sequence[Face]) -> dict[int, SourceFace]:
     """One prepared source per crop size that the targets need."""
     aligned = align_face(
-        scene.source_bgr, mesh=source.mesh, template=_TEMPLATE, size_px=CROP_SIZE_PX
+        scene.source_bgr, landmarks=source.landmarks, template=_TEMPLATE, size_px=CROP_SIZE_PX
     )
     sizes = {_swapper_for(scene.engine, face).spec.crop_size_px for face in targets}
     return {size: prepare_source(aligned, swapper_size_px=size) for size in sizes}
@@ -143,7 +145,7 @@ def _swap_one(scene: _Scene, face: Face, prepared: dict[int, SourceFace]) -> _Cr
     swapper = _swapper_for(scene.engine, face)
     size = swapper.spec.crop_size_px
     aligned = align_face(
-        scene.target_bgr, mesh=face.mesh, template=swapper.spec.template, size_px=size
+        scene.target_bgr, landmarks=face.landmarks, template=swapper.spec.template, size_px=size
     )
     swapped = swap_crop(
         swapper, source=prepared[size], target=aligned, cover=find_cover_of_target(aligned)
@@ -152,13 +154,15 @@ def _swap_one(scene: _Scene, face: Face, prepared: dict[int, SourceFace]) -> _Cr
 
 
 def _swapper_for(engine: Engine, face: Face) -> LoadedModel:
-    unit = crop_matrix(face.mesh, template=_TEMPLATE, size_px=1)
+    unit = crop_matrix(face.landmarks.five, template=_TEMPLATE, size_px=1)
     return engine.swapper(crop_side_px=1 / scale_of(unit))
 
 
-def _report(scene: _Scene, face: Face, identity: Floats, result_bgr: Image) -> FaceReport:
+def _report(scene: _Scene, face: Face, identity: Embedding, result_bgr: Image) -> FaceReport:
     before, after = (
-        similarity(identity, embed_face(scene.engine.recogniser, image_bgr=image, mesh=face.mesh))
+        identity.similarity(
+            embed_face(scene.engine.recogniser, image_bgr=image, landmarks=face.landmarks)
+        )
         for image in (scene.target_bgr, result_bgr)
     )
     left, top, right, bottom = (float(value) for value in face.detection.box_xyxy)

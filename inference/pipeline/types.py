@@ -90,6 +90,17 @@ class Landmarks:
     outline: Floats | None = None
 
 
+def require_mesh(landmarks: Landmarks) -> Floats:
+    """The (468, 3) mesh.
+
+    Raises:
+        ValueError: the landmarker in use has no mesh.
+    """
+    if landmarks.dense is None:
+        raise ValueError("this face has no mesh: its landmarker finds fewer points")
+    return landmarks.dense
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """A detected face with its landmarks."""
@@ -104,15 +115,47 @@ class Face:
         Raises:
             ValueError: the landmarker in use has no mesh.
         """
-        if self.landmarks.dense is None:
-            raise ValueError("this face has no mesh: its landmarker finds fewer points")
-        return self.landmarks.dense
+        return require_mesh(self.landmarks)
 
     @property
     def area_px(self) -> float:
         """Area of the box in square pixels."""
         left, top, right, bottom = self.detection.box_xyxy
         return float((right - left) * (bottom - top))
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Who a face is, as a recogniser sees it; only those of one recogniser can be compared.
+
+    Attributes:
+        raw: (D,) float32 as the network yields it; some swappers need its length.
+        unit: (D,) float32 of length 1.
+    """
+
+    raw: Floats
+    unit: Floats
+
+    def similarity(self, other: Embedding) -> float:
+        """Cosine, -1..1; 1 is the same picture of the same person."""
+        return float(self.unit @ other.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a classifier takes a face for: a guess, and never a fact about a person.
+
+    Attributes:
+        gender: ``female`` or ``male``.
+        age_from: youngest year of the group.
+        age_to: first year after the group.
+        race: as the classifier names it; None unless the deployment allows to ask.
+    """
+
+    gender: Literal["female", "male"]
+    age_from: int
+    age_to: int
+    race: str | None
 
 
 @dataclass(frozen=True, slots=True)

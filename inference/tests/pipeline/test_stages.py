@@ -14,9 +14,9 @@ from inference.pipeline.aligner import (
     transform_mesh,
     warp,
 )
+from inference.pipeline.analysis.detection import DetectorOptions, detect_faces
 from inference.pipeline.analysis.face_mesh import find_landmarks
-from inference.pipeline.analysis.recognisers import SAME_PERSON_MIN, embed_face, similarity
-from inference.pipeline.analysis.yunet import detect_faces
+from inference.pipeline.analysis.recognisers import SAME_PERSON_MIN, embed_face
 from inference.pipeline.blend import paste_back
 from inference.pipeline.masks import find_cover_of_target, has_spectacles
 from inference.pipeline.registry.load import load_registry
@@ -38,7 +38,7 @@ def faces(engine, astronaut, hopper):
 
 def aligned(faces, name, size=256):
     image, face = faces[name]
-    return align_face(image, mesh=face.mesh, template="arcface_128", size_px=size)
+    return align_face(image, landmarks=face.landmarks, template="arcface_128", size_px=size)
 
 
 # --- detector
@@ -57,7 +57,9 @@ def test_boxes_equal_those_of_opencv(engine, group):
     small = cv2.resize(picture, (640, 353), interpolation=cv2.INTER_AREA)
     opencv.setInputSize((640, 353))
     _, rows = opencv.detect(small)
-    found = detect_faces(engine.detector, image_bgr=small.astype(np.uint8), score_min=0.6)
+    found = detect_faces(
+        [engine.detector], image_bgr=small.astype(np.uint8), options=DetectorOptions(score_min=0.6)
+    )
     assert len(found) == len(rows) == 2
     for face, row in zip(found, sorted(rows, key=lambda row: -row[14]), strict=True):
         left, top, box_width, box_height = row[:4]
@@ -69,14 +71,23 @@ def test_boxes_equal_those_of_opencv(engine, group):
 
 @pytest.mark.parametrize("name", ["coffee.png", "rocket.jpg"])
 def test_pictures_without_a_face_have_none(engine, photo, name):
-    assert detect_faces(engine.detector, image_bgr=photo(name), score_min=0.6) == []
+    assert (
+        detect_faces(
+            [engine.detector], image_bgr=photo(name), options=DetectorOptions(score_min=0.6)
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_picture_gives_the_turned_box(engine, hopper, turns):
-    (upright,) = detect_faces(engine.detector, image_bgr=hopper, score_min=0.7)
+    (upright,) = detect_faces(
+        [engine.detector], image_bgr=hopper, options=DetectorOptions(score_min=0.7)
+    )
     turned = np.ascontiguousarray(np.rot90(hopper, turns))
-    found = detect_faces(engine.detector, image_bgr=turned, score_min=0.7)[0]
+    found = detect_faces(
+        [engine.detector], image_bgr=turned, options=DetectorOptions(score_min=0.7)
+    )[0]
     corners = upright.box_xyxy.reshape(2, 2)
     width, height = hopper.shape[1], hopper.shape[0]
     for _ in range(turns):
@@ -90,7 +101,9 @@ def test_a_turned_picture_gives_the_turned_box(engine, hopper, turns):
 def test_a_small_face_in_a_large_picture_is_found(engine, astronaut):
     canvas = np.full((2400, 2400, 3), 128, dtype=np.uint8)
     canvas[1500:1628, 300:428] = cv2.resize(astronaut, (128, 128), interpolation=cv2.INTER_AREA)
-    found = detect_faces(engine.detector, image_bgr=canvas, score_min=0.7)
+    found = detect_faces(
+        [engine.detector], image_bgr=canvas, options=DetectorOptions(score_min=0.7)
+    )
     assert len(found) == 1
     assert 300 < found[0].box_xyxy[0] < 428
 
@@ -104,7 +117,9 @@ def test_the_mesh_turns_with_the_head(engine, astronaut, faces, angle):
     canvas = cv2.copyMakeBorder(astronaut, 120, 120, 120, 120, cv2.BORDER_REFLECT)
     matrix = cv2.getRotationMatrix2D((332.0, 256.0), angle, 1.0)
     turned = cv2.warpAffine(canvas, matrix, (752, 752), borderMode=cv2.BORDER_REFLECT)
-    detections = detect_faces(engine.detector, image_bgr=turned.astype(np.uint8), score_min=0.7)
+    detections = detect_faces(
+        [engine.detector], image_bgr=turned.astype(np.uint8), options=DetectorOptions(score_min=0.7)
+    )
     moved = upright.mesh + np.asarray([120, 120, 0], np.float32)
     expected = transform_mesh(moved, np.asarray(matrix, np.float64))
     unit = np.ptp(upright.mesh[:, 0])
@@ -122,7 +137,9 @@ def test_the_mesh_turns_with_the_head(engine, astronaut, faces, angle):
 
 def test_a_profile_is_below_the_gate(engine, photo):
     camera = photo("camera.png")
-    (detection,) = detect_faces(engine.detector, image_bgr=camera, score_min=0.8)
+    (detection,) = detect_faces(
+        [engine.detector], image_bgr=camera, options=DetectorOptions(score_min=0.8)
+    )
     face = find_landmarks(engine.landmarker, image_bgr=camera, detection=detection)
     assert face.landmarks.score < 0.5
 
@@ -162,13 +179,13 @@ def test_the_tables_cannot_be_written():
 def test_one_person_is_nearer_to_herself_than_to_another(engine, faces):
     vectors = {}
     for name, (image, face) in faces.items():
-        vectors[name] = embed_face(engine.recogniser, image_bgr=image, mesh=face.mesh)
+        vectors[name] = embed_face(engine.recogniser, image_bgr=image, landmarks=face.landmarks)
         mirrored = np.ascontiguousarray(image[:, ::-1])
         (other,) = find_faces(engine, image_bgr=mirrored, where="target", choice="one")
-        again = embed_face(engine.recogniser, image_bgr=mirrored, mesh=other.mesh)
-        assert similarity(vectors[name], again) > 0.8
-        assert abs(float(np.linalg.norm(again)) - 1) < 1e-5
-    assert similarity(vectors["astronaut"], vectors["hopper"]) < SAME_PERSON_MIN
+        again = embed_face(engine.recogniser, image_bgr=mirrored, landmarks=other.landmarks)
+        assert vectors[name].similarity(again) > 0.8
+        assert abs(float(np.linalg.norm(again.unit)) - 1) < 1e-5
+    assert vectors["astronaut"].similarity(vectors["hopper"]) < SAME_PERSON_MIN
 
 
 # --- aligner

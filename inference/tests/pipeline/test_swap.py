@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.pipeline.analysis.recognisers import embed_face, similarity
+from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError
 from inference.pipeline.swap import STAGES, SwapOptions, find_faces, swap_image
 from inference.pipeline.types import Image
@@ -26,10 +26,11 @@ def swap(engine, source, target, *, observer=None, **options):
     )
 
 
-def identity(engine, image, *, mesh=None):
-    if mesh is None:
-        mesh = find_faces(engine, image_bgr=image, where="target", choice="one")[0].mesh
-    return embed_face(engine.recogniser, image_bgr=image, mesh=mesh)
+def identity(engine, image, *, landmarks=None):
+    if landmarks is None:
+        (face,) = find_faces(engine, image_bgr=image, where="target", choice="one")
+        landmarks = face.landmarks
+    return embed_face(engine.recogniser, image_bgr=image, landmarks=landmarks)
 
 
 def face_region(engine, image: Image) -> np.ndarray:
@@ -55,8 +56,8 @@ def test_the_identity_moves(engine, pictures, source, target):
     result = swap(engine, pictures[source], pictures[target])
     # Found anew in the result, as somebody else's recogniser would.
     swapped = identity(engine, result.image_bgr)
-    to_source = similarity(swapped, identity(engine, pictures[source]))
-    to_target = similarity(swapped, identity(engine, pictures[target]))
+    to_source = swapped.similarity(identity(engine, pictures[source]))
+    to_target = swapped.similarity(identity(engine, pictures[target]))
     assert to_source > to_target
     assert to_source >= SOURCE_SIMILARITY_MIN
     (report,) = result.faces
