@@ -1,0 +1,299 @@
+"""Carries sound, subtitles and attachments from the source into the result."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from inference.pipeline.video.audio import AudioTranscoder
+from inference.pipeline.video.formats import OutputFormat
+from inference.pipeline.video.opening import open_source
+from inference.pipeline.video.probe import stream_infos
+from inference.pipeline.video.timing import OutputClock
+from inference.pipeline.video.types import (
+    AudioMode,
+    ContainerName,
+    StreamInfo,
+    StreamOutcome,
+    TranscodeOptions,
+    VideoInfo,
+)
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
+
+# Subtitles that are already shown at the start of a part begin before it.
+_LEAD_S: Final = 10
+# How far behind the end of a part packets may lie among earlier ones.
+_TAIL_S: Final = 10
+_DAMAGES_MAX: Final = 25
+_LEFT_OUT: Final = {
+    "video": "covers and further pictures",
+    # MP4 keeps chapter titles in such a stream; those are carried as chapters.
+    "data": "data streams other than chapters",
+}
+_METADATA_KEYS: Final = frozenset({"language", "title", "handler_name", "alpha_mode"})
+
+
+@dataclass(frozen=True, slots=True)
+class CarryPlan:
+    """What is carried and where it lies.
+
+    Attributes:
+        zero_s: time on the source's clock that becomes zero.
+        end_s: end on the result's clock, None carries everything.
+        is_trimmed: whether what lies before zero is left out.
+    """
+
+    container: ContainerName
+    audio: AudioMode
+    zero_s: Fraction
+    end_s: Fraction | None
+    is_trimmed: bool
+
+
+def carry_plan(
+    *, chosen: OutputFormat, options: TranscodeOptions, clock: OutputClock, info: VideoInfo
+) -> CarryPlan:
+    """What goes along with the pictures of a whole result."""
+    trim = options.trim
+    zero_s = clock.zero_pts * info.time_base
+    end_s = None
+    if trim is not None and trim.end_s is not None:
+        end_s = info.origin_pts * info.time_base + trim.end_s - zero_s
+    return CarryPlan(
+        container=chosen.container,
+        audio=options.output.audio,
+        zero_s=zero_s,
+        end_s=end_s,
+        is_trimmed=trim is not None and trim.start_s > 0,
+    )
+
+
+class _Track(Protocol):
+    packets_count: int
+
+    def feed(self, packet: Packet[Stream]) -> None:
+        """Take a packet of the source."""
+
+    def finish(self) -> None:
+        """Write what is still held back."""
+
+
+class StreamCarrier:
+    """Reads the source a second time, without its pictures, in step with the encoder.
+
+    Reading apart keeps memory flat even if the source stores all sound behind all pictures.
+    Attachments need no packets. Close it after use.
+    """
+
+    def __init__(
+        self, source: Path, *, info: VideoInfo, output: OutputContainer, plan: CarryPlan
+    ) -> None:
+        self._plan = plan
+        self._output = output
+        self._container = open_source(source)
+        self._tracks: dict[int, _Track] = {}
+        self._outcomes: list[StreamOutcome] = []
+        self._damages_count = 0
+        for stream, line in zip(
+            self._container.streams, stream_infos(self._container), strict=True
+        ):
+            if stream.index != info.stream_index:
+                self._outcomes.append(self._adopt(stream, line))
+            if stream.index not in self._tracks:
+                stream.discard = av.stream.Discard.all
+        self._copy_chapters()
+        self._packets = self._read()
+        self._next = next(self._packets, None)
+
+    def advance(self, *, until_s: Fraction | None) -> None:
+        """Write everything that starts before a time of the result; None writes the rest."""
+        while self._next is not None:
+            if until_s is not None and self._time_of(self._next) >= until_s:
+                return
+            self._tracks[self._next.stream_index].feed(self._next)
+            self._next = next(self._packets, None)
+        if until_s is None:
+            for track in self._tracks.values():
+                track.finish()
+
+    def outcomes(self) -> tuple[StreamOutcome, ...]:
+        """What happened to every stream but the pictures."""
+        return tuple(
+            StreamOutcome(
+                stream=outcome.stream,
+                outcome=outcome.outcome,
+                reason=outcome.reason,
+                packets_count=self._tracks[outcome.stream.index].packets_count,
+            )
+            if outcome.stream.index in self._tracks
+            else outcome
+            for outcome in self._outcomes
+        )
+
+    def close(self) -> None:
+        """Close the source."""
+        self._packets.close()
+        self._container.close()
+
+    def _adopt(self, stream: Stream, line: StreamInfo) -> StreamOutcome:
+        """Decide what happens to a stream and make its counterpart in the result."""
+        if stream.type == "audio":
+            return self._adopt_audio(stream, line)
+        if stream.type not in {"subtitle", "attachment"}:
+            kind = _LEFT_OUT.get(stream.type, "streams of this kind")
+            return StreamOutcome(line, "lost", f"{kind} are not carried over")
+        if stream.type == "attachment" and self._plan.container != "mkv":
+            return StreamOutcome(line, "lost", f".{self._plan.container} holds no attachments")
+        return self._copy(stream, line)
+
+    def _adopt_audio(self, stream: Stream, line: StreamInfo) -> StreamOutcome:
+        mode = self._plan.audio
+        if mode == "none":
+            return StreamOutcome(line, "lost", "sound was switched off")
+        if mode in {"auto", "copy"}:
+            outcome = self._copy(stream, line)
+            if outcome.outcome == "copied" or mode == "copy":
+                return outcome
+            reason = outcome.reason
+        else:
+            reason = f"{mode} was asked for"
+        if stream.codec_context is None:
+            return StreamOutcome(line, "lost", "its codec is unknown")
+        codec = mode if mode in {"aac", "opus"} else self._usual_audio()
+        assert isinstance(stream, AudioStream)
+        try:
+            track = AudioTranscoder(
+                stream=stream,
+                output=self._output,
+                codec="libopus" if codec == "opus" else "aac",
+                zero_s=self._plan.zero_s,
+                end_s=self._plan.end_s,
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            return StreamOutcome(line, "lost", f"it cannot be encoded as {codec}: {error}")
+        _describe(stream, track.target)
+        self._tracks[stream.index] = track
+        return StreamOutcome(line, "encoded", reason)
+
+    def _usual_audio(self) -> str:
+        return "opus" if self._plan.container == "webm" else "aac"
+
+    def _copy(self, stream: Stream, line: StreamInfo) -> StreamOutcome:
+        if stream.codec_context is None and stream.type != "attachment":
+            return StreamOutcome(line, "lost", "its codec is unknown")
+        try:
+            target = self._output.add_stream_from_template(stream)
+        except ValueError:
+            return StreamOutcome(
+                line, "lost", f".{self._plan.container} does not take {line.codec}"
+            )
+        _describe(stream, target)
+        if stream.type != "attachment":
+            self._tracks[stream.index] = _PacketCopier(
+                target=target, output=self._output, plan=self._plan, kind=stream.type
+            )
+        return StreamOutcome(line, "copied")
+
+    def _copy_chapters(self) -> None:
+        """Copy the chapters that lie in the result, moved to its clock and cut to it."""
+        chapters: list[Chapter] = []
+        for chapter in self._container.chapters():
+            tick_s = chapter["time_base"] or Fraction(1, av.time_base)
+            shift = round(self._plan.zero_s / tick_s)
+            start, end = max(0, chapter["start"] - shift), chapter["end"] - shift
+            if self._plan.end_s is not None:
+                end = min(end, round(self._plan.end_s / tick_s))
+            if end > start:
+                chapters.append({**chapter, "start": start, "end": end, "time_base": tick_s})
+        self._output.set_chapters(chapters)
+
+    def _read(self) -> Generator[Packet[Stream], None, None]:
+        if not self._tracks:
+            return
+        if self._plan.is_trimmed and self._plan.zero_s > _LEAD_S:
+            self._container.seek(int((self._plan.zero_s - _LEAD_S) * av.time_base))
+        streams = [self._container.streams[index] for index in self._tracks]
+        while True:
+            try:
+                for packet in self._container.demux(streams):
+                    if packet.pts is None and packet.dts is None:
+                        continue
+                    end_s = self._plan.end_s
+                    if end_s is not None and self._time_of(packet) > end_s + _TAIL_S:
+                        return
+                    yield packet
+            except av.error.FFmpegError:
+                # A damaged stretch: what lies behind it is still wanted.
+                self._damages_count += 1
+                if self._damages_count <= _DAMAGES_MAX:
+                    continue
+            return
+
+    def _time_of(self, packet: Packet[Stream]) -> Fraction:
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        return (ticks or 0) * packet.time_base - self._plan.zero_s
+
+
+class _PacketCopier:
+    """Copies packets bit by bit; only their clock is moved to the result's zero."""
+
+    def __init__(
+        self, *, target: Stream, output: OutputContainer, plan: CarryPlan, kind: str
+    ) -> None:
+        self._target = target
+        self._output = output
+        self._plan = plan
+        self._is_subtitle = kind == "subtitle"
+        self._last_dts: int | None = None
+        self.packets_count = 0
+
+    def feed(self, packet: Packet[Stream]) -> None:
+        tick_s = packet.time_base
+        shift = round(self._plan.zero_s / tick_s)
+        dts = (packet.dts if packet.dts is not None else packet.pts or 0) - shift
+        pts = (packet.pts if packet.pts is not None else packet.dts or 0) - shift
+        duration = packet.duration or 0
+        if not self._is_inside(pts * tick_s, duration * tick_s):
+            return
+        if self._is_subtitle and pts < 0:
+            duration, pts, dts = duration + pts, 0, 0
+            packet.duration = duration
+        if self._last_dts is not None and dts <= self._last_dts:
+            # Containers insist on ascending times; a repeated one is moved by the least there is.
+            dts = self._last_dts + 1
+            pts = max(pts, dts)
+        packet.pts, packet.dts = pts, dts
+        packet.stream = self._target
+        self._last_dts = dts
+        self._output.mux(packet)
+        self.packets_count += 1
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def _is_inside(self, start_s: Fraction, duration_s: Fraction) -> bool:
+        if self._plan.end_s is not None and start_s >= self._plan.end_s:
+            return False
+        if not self._plan.is_trimmed:
+            return True
+        # A subtitle that is still shown at the start stays; sound begins at the next packet.
+        return start_s >= 0 or (self._is_subtitle and start_s + duration_s > 0)
+
+
+def _describe(source: Stream, target: Stream) -> None:
+    """Language, title and roles (default, forced, commentary) go along."""
+    kept = {key: value for key, value in source.metadata.items() if key in _METADATA_KEYS}
+    target.metadata.update(kept)
+    target.disposition = source.disposition
