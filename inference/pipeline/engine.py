@@ -1,4 +1,4 @@
-"""All sessions of one process, opened and checked once."""
+"""What a worker process keeps open: the sessions, and nothing of any job."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from inference.pipeline.registry.load import load_registry
 from inference.pipeline.registry.policy import LicencePolicy
 from inference.pipeline.sessions.loading import LoadedModel, SessionOptions
 from inference.pipeline.sessions.pool import SessionPool
+from inference.pipeline.swappers import mesh
 
-_DETECTOR: Final = "face_detector_yunet"
-_LANDMARKER: Final = "face_mesh_468"
-_RECOGNISER: Final = "face_recogniser_sface"
-_SWAPPERS: Final = ("mesh_swapper_256", "mesh_swapper_512")
-# A crop may be this much smaller than the face it is pasted back onto before the next size pays.
-_ENLARGEMENT_MAX: Final = 1.5
+DETECTOR: Final = "face_detector_yunet"
+LANDMARKER: Final = "face_mesh_468"
+RECOGNISER: Final = "face_recogniser_sface"
+BUILT_IN: Final = (DETECTOR, LANDMARKER, RECOGNISER, *mesh.KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,14 @@ class EngineConfig:
 
 
 class Engine:
-    """Open sessions. Holds nothing of any job, so threads may share one engine."""
+    """The open sessions of a process. Threads and jobs may share one engine."""
 
-    def __init__(self, models: dict[str, LoadedModel]) -> None:
-        self._models = models
+    def __init__(self, pool: SessionPool) -> None:
+        self._pool = pool
 
     @classmethod
     def open(cls, config: EngineConfig) -> Engine:
-        """Check licence and SHA-256 of every model, open the sessions and run each once.
+        """Check and open the built-in models, run each once; others open when a job names them.
 
         Raises:
             ModelMissingError: a file is not there.
@@ -60,40 +59,19 @@ class Engine:
             options=config.sessions,
             memory_budget_bytes=config.memory_budget_bytes,
         )
-        keys = (_DETECTOR, _LANDMARKER, _RECOGNISER, *_SWAPPERS)
-        return cls({key: pool.get(key) for key in keys})
+        for key in BUILT_IN:
+            pool.get(key)
+        return cls(pool)
+
+    @property
+    def pool(self) -> SessionPool:
+        """Where the stages get their models."""
+        return self._pool
+
+    def model(self, key: str) -> LoadedModel:
+        """An open model; see ``SessionPool.get``."""
+        return self._pool.get(key)
 
     def close(self) -> None:
         """Let go of the sessions; their memory is freed when no run uses them any more."""
-        self._models = {}
-
-    @property
-    def detector(self) -> LoadedModel:
-        """Finds face boxes."""
-        return self._model(_DETECTOR)
-
-    @property
-    def landmarker(self) -> LoadedModel:
-        """Fits the face mesh."""
-        return self._model(_LANDMARKER)
-
-    @property
-    def recogniser(self) -> LoadedModel:
-        """Tells identities apart."""
-        return self._model(_RECOGNISER)
-
-    def swapper(self, *, crop_side_px: float) -> LoadedModel:
-        """The smallest swapper that does not blur a face with a crop of this side."""
-        swappers = sorted(
-            (self._model(key) for key in _SWAPPERS), key=lambda model: model.spec.crop_size_px
-        )
-        for model in swappers:
-            if model.spec.crop_size_px * _ENLARGEMENT_MAX >= crop_side_px:
-                return model
-        return swappers[-1]
-
-    def _model(self, key: str) -> LoadedModel:
-        try:
-            return self._models[key]
-        except KeyError:
-            raise RuntimeError("the engine is closed") from None
+        self._pool.close()

@@ -13,14 +13,9 @@ from inference.pipeline.sessions.loading import LoadedModel
 Array = NDArray[Any]
 
 
-def has_free_batch(model: LoadedModel) -> bool:
-    """Whether the first dimension of every input of the file is free."""
-    return all(not isinstance(arg.shape[0], int) for arg in model.session.get_inputs())
-
-
 def run_batch(model: LoadedModel, feed: Mapping[str, Array]) -> tuple[Array, ...]:
     """Run N items; each input and output has them along its first dimension."""
-    if has_free_batch(model):
+    if model.takes_batches:
         return model.run(feed)
     count = len(next(iter(feed.values())))
     rows = [

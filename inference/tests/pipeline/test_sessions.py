@@ -14,6 +14,7 @@ from inference.pipeline.registry.load import load_registry
 from inference.pipeline.registry.spec import TensorSpec
 from inference.pipeline.sessions.loading import SessionOptions, open_session
 from inference.pipeline.sessions.providers import provider_named
+from inference.pipeline.swappers.mesh import MeshSwapper
 
 CPU = SessionOptions()
 CPU_NAME = "CPUExecutionProvider"
@@ -107,12 +108,13 @@ def test_an_engine_without_models_says_what_is_missing(tmp_path):
 
 def test_a_closed_engine_cannot_be_used(model_dir):
     engine = Engine.open(EngineConfig(model_dir=model_dir))
-    assert engine.detector.spec.task == "detector"
+    assert engine.model("face_detector_yunet").spec.task == "detector"
     engine.close()
     with pytest.raises(RuntimeError, match="closed"):
-        engine.detector.run({})
+        engine.model("face_detector_yunet")
 
 
 def test_the_crop_grows_with_the_face(engine):
-    sizes = [engine.swapper(crop_side_px=side).spec.crop_size_px for side in (40, 380, 390, 4000)]
+    swapper = MeshSwapper(engine.pool)
+    sizes = [swapper.crop_size_px(face_px=side) for side in (40, 380, 390, 4000)]
     assert sizes == [256, 256, 512, 512]

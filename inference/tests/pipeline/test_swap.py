@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inference.pipeline.analysis.recognisers import embed_face
+from inference.pipeline.engine import RECOGNISER
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError
 from inference.pipeline.swap import STAGES, SwapOptions, find_faces, swap_image
 from inference.pipeline.types import Image
@@ -30,7 +31,7 @@ def identity(engine, image, *, landmarks=None):
     if landmarks is None:
         (face,) = find_faces(engine, image_bgr=image, where="target", choice="one")
         landmarks = face.landmarks
-    return embed_face(engine.recogniser, image_bgr=image, landmarks=landmarks)
+    return embed_face(engine.model(RECOGNISER), image_bgr=image, landmarks=landmarks)
 
 
 def face_region(engine, image: Image) -> np.ndarray:

@@ -18,9 +18,9 @@ from inference.pipeline.filters import (
     masked_low_pass,
     to_levels,
 )
-from inference.pipeline.skin import BARE, COVER_LIKELY, find_cover, skin_distance
-from inference.pipeline.swapper_shape import shape_basis
-from inference.pipeline.texture_raster import RASTER_SIZE, texture_raster
+from inference.pipeline.masks.skin import BARE, COVER_LIKELY, find_cover, skin_distance
+from inference.pipeline.swappers.mesh_raster import RASTER_SIZE, texture_raster
+from inference.pipeline.swappers.mesh_shape import shape_basis
 from inference.pipeline.topology import MIDDLE_OUTLINE, face_topology, vertex_facing
 from inference.pipeline.types import Doubles, Floats, Image
 
@@ -51,7 +51,7 @@ class SourceFace:
 
     Attributes:
         texture: (1024, 1024, 4) uint8, RGB and confidence.
-        basis: (468, 4) float32, see ``swapper_shape.shape_basis``.
+        basis: (468, 4) float32, see ``mesh_shape.shape_basis``.
     """
 
     texture: Image

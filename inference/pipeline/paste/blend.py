@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from inference.pipeline.aligner import invert, warp
 from inference.pipeline.filters import blur, to_levels
-from inference.pipeline.swapper import SwappedCrop
 from inference.pipeline.types import Doubles, Floats, Image
 
 # Gaussian sigmas, in px of the picture, that divide detail into bands; the last is only measured.
@@ -40,12 +39,13 @@ class _Region:
         return self.right - self.left, self.bottom - self.top
 
 
-def paste_back(image_bgr: Image, *, swapped: SwappedCrop, matrix: Doubles) -> Image:
+def paste_back(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doubles) -> Image:
     """Blend a swapped crop into a copy of the picture.
 
     Args:
         image_bgr: (H, W, 3) uint8 BGR, not written to.
-        swapped: crop and mask.
+        crop_bgr: (S, S, 3) float32 BGR 0..255.
+        mask: (S, S) float32 0..1, where it is painted.
         matrix: (2, 3) float64, picture px -> crop px.
 
     Returns:
@@ -53,18 +53,18 @@ def paste_back(image_bgr: Image, *, swapped: SwappedCrop, matrix: Doubles) -> Im
     """
     result = image_bgr.copy()
     back = invert(matrix)
-    region = _region_of(swapped.mask, back, image_bgr.shape[:2])
+    region = _region_of(mask, back, image_bgr.shape[:2])
     if region is None:
         return result
     shift = back.copy()
     shift[:, 2] -= (region.left, region.top)
-    crop = warp(swapped.crop_bgr, matrix=shift, size_px=region.size_px)
-    mask = warp(swapped.mask, matrix=shift, size_px=region.size_px, border=cv2.BORDER_CONSTANT)
-    mask = np.where(mask > _MASK_NONE, np.clip(mask, 0, 1), 0)
+    crop = warp(crop_bgr, matrix=shift, size_px=region.size_px)
+    cover = warp(mask, matrix=shift, size_px=region.size_px, border=cv2.BORDER_CONSTANT)
+    cover = np.where(cover > _MASK_NONE, np.clip(cover, 0, 1), 0).astype(np.float32)
     part = result[region.top : region.bottom, region.left : region.right]
     target = part.astype(np.float32)
-    crop = match_detail(crop, target_bgr=target, mask=mask.astype(np.float32))
-    mixed = target + (crop - target) * mask[:, :, np.newaxis]
+    crop = match_detail(crop, target_bgr=target, mask=cover)
+    mixed = target + (crop - target) * cover[:, :, np.newaxis]
     part[:] = to_levels(mixed)
     return result
 

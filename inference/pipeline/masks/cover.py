@@ -17,7 +17,7 @@ from inference.pipeline.filters import (
     resize,
     to_levels,
 )
-from inference.pipeline.skin import (
+from inference.pipeline.masks.skin import (
     COVER_CLEAR,
     COVER_LIKELY,
     find_cover,
