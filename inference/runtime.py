@@ -7,6 +7,7 @@ use: the web process imports this module's users at start-up and must stay small
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +18,7 @@ from inference.pipeline.types import SwapOptions as PipelineOptions
 from inference.types import SwapOptions
 
 if TYPE_CHECKING:
-    from inference.pipeline.engine import Engine
+    from inference.pipeline.engine import Engine, EngineConfig
     from inference.pipeline.types import SwapResult
 
 log = structlog.get_logger(__name__)
@@ -72,22 +73,46 @@ def swap(
     )
 
 
-def _open_engine() -> Engine:
+def engine_config() -> EngineConfig:
+    """What the settings say about models and where they run.
+
+    Raises:
+        ValueError: an unknown policy or execution provider.
+    """
     # See swap() for why these are imported here.
-    from inference.pipeline.engine import Engine, EngineConfig  # noqa: PLC0415
+    from inference.pipeline.engine import EngineConfig  # noqa: PLC0415
     from inference.pipeline.registry.policy import LicencePolicy  # noqa: PLC0415
     from inference.pipeline.sessions.loading import SessionOptions  # noqa: PLC0415
-    from inference.pipeline.sessions.providers import provider_named  # noqa: PLC0415
-
-    engine = Engine.open(
-        EngineConfig(
-            model_dir=settings.MODELS_DIR,
-            policy=LicencePolicy(name=settings.MODEL_POLICY),
-            sessions=SessionOptions(
-                providers=tuple(provider_named(name) for name in settings.ORT_PROVIDERS),
-                threads=settings.ORT_THREADS,
-            ),
-        )
+    from inference.pipeline.sessions.providers import (  # noqa: PLC0415
+        DeviceOptions,
+        providers_from,
     )
+
+    device = DeviceOptions(
+        device_id=settings.ORT_DEVICE_ID,
+        memory_max_bytes=settings.ORT_GPU_MEMORY_MAX_BYTES,
+        cache_dir=settings.ORT_CACHE_DIR,
+    )
+    return EngineConfig(
+        model_dir=Path(settings.MODELS_DIR),
+        policy=LicencePolicy(
+            name=settings.MODEL_POLICY, licensed=frozenset(settings.MODELS_LICENSED)
+        ),
+        sessions=SessionOptions(
+            providers=providers_from(
+                settings.ORT_PROVIDERS, device=device, overrides=settings.ORT_PROVIDER_OPTIONS
+            ),
+            threads=settings.ORT_THREADS,
+            prefer_fp16=settings.ORT_PREFER_HALF,
+        ),
+        memory_budget_bytes=settings.MODELS_MEMORY_MAX_BYTES,
+        extra_models=Path(settings.MODELS_EXTRA) if settings.MODELS_EXTRA else None,
+    )
+
+
+def _open_engine() -> Engine:
+    from inference.pipeline.engine import Engine  # noqa: PLC0415 - see swap()
+
+    engine = Engine.open(engine_config())
     log.info("inference.engine.opened", policy=settings.MODEL_POLICY)
     return engine

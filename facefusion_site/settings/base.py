@@ -272,8 +272,23 @@ UPLOAD_BYTES_MAX = env.int("UPLOAD_BYTES_MAX", default=20 * 1024 * 1024)
 IMAGE_PIXELS_MAX = env.int("IMAGE_PIXELS_MAX", default=40_000_000)
 IMAGE_SIDE_MAX_PX = env.int("IMAGE_SIDE_MAX_PX", default=12_000)
 MODEL_POLICY = env.str("MODEL_POLICY", default="commercial")
-ORT_PROVIDERS = env.list("ORT_PROVIDERS", default=["CPUExecutionProvider"])
+# Models whose licence MODEL_POLICY refuses, but for which the operator holds one.
+MODELS_LICENSED = env.list("MODELS_LICENSED", default=[])
+# A file of the operator's own models, in the form of models.toml; empty for none.
+MODELS_EXTRA = env.str("MODELS_EXTRA", default="")
+MODELS_OFFLINE = env.bool("MODELS_OFFLINE", default=False)
+# What all open models of one worker may take together, by the size of their files; 0: no limit.
+MODELS_MEMORY_MAX_BYTES = env.int("MODELS_MEMORY_MAX_BYTES", default=0)
+ORT_PROVIDERS = env.list("ORT_PROVIDERS", default=["cpu"])
 ORT_THREADS = env.int("ORT_THREADS", default=1)
+ORT_DEVICE_ID = env.int("ORT_DEVICE_ID", default=0)
+# Most that one session may take on the GPU; 0 leaves it to ONNX Runtime.
+ORT_GPU_MEMORY_MAX_BYTES = env.int("ORT_GPU_MEMORY_MAX_BYTES", default=0)
+ORT_PREFER_HALF = env.bool("ORT_PREFER_HALF", default=False)
+# Folder for what TensorRT, OpenVINO and CoreML compile once per model; empty for none.
+ORT_CACHE_DIR = env.str("ORT_CACHE_DIR", default="")
+# ONNX Runtime's own options by provider, over those that follow from the settings above.
+ORT_PROVIDER_OPTIONS = env.json("ORT_PROVIDER_OPTIONS", default={})
 JOBS_RATE = env.str("JOBS_RATE", default="60/m")
 UPLOADS_RATE = env.str("UPLOADS_RATE", default="120/m")
 RECHARGES_RATE = env.str("RECHARGES_RATE", default="60/m")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +18,22 @@ from inference.pipeline.sessions.providers import (
     CPU,
     Provider,
     check_available,
+    check_nodes,
     check_started,
 )
+from inference.pipeline.sessions.running import (
+    NUMPY_TYPES,
+    Arrays,
+    BoundRunner,
+    Feed,
+    PlainRunner,
+    Runner,
+)
 from inference.pipeline.types import Floats, Session
-
-Arrays = tuple[NDArray[Any], ...]
 
 _LOG_ERRORS_ONLY: Final = 3
 # Side of a picture where neither the file nor the description fixes one.
 _WARM_UP_SIDE_PX: Final = 320
-_NUMPY_TYPES: Final[Mapping[str, type[np.generic]]] = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
-    "tensor(int64)": np.int64,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,18 @@ class SessionOptions:
         providers: execution providers, best first; each must really start.
         threads: threads of one session; with small networks 1 is best, run several frames instead.
         prefer_fp16: take the half-precision file of a model where it has one and runs on a GPU.
+        has_cpu_arena: keep working memory between runs; without it runs are slower and smaller.
     """
 
     providers: tuple[Provider, ...] = (Provider(CPU),)
     threads: int = 1
     prefer_fp16: bool = False
+    has_cpu_arena: bool = True
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the best provider has a memory of its own."""
+        return bool(self.providers) and self.providers[0].device_type != "cpu"
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -57,27 +65,33 @@ class LoadedModel:
     Attributes:
         spec: its description.
         session: the open session.
+        runner: runs the session.
         providers: where it really runs, best first.
+        output_names: the described outputs as the file calls them, in the order of the description.
+        node_counts: nodes of the optimised graph by provider; empty where only the CPU was asked
+            for.
         emap: (512, 512) float32 that source vectors are multiplied by, where the contract has one.
     """
 
     spec: ModelSpec
     session: Session
+    runner: Runner
     providers: tuple[str, ...]
+    output_names: tuple[str, ...]
+    node_counts: Mapping[str, int]
     emap: Floats | None = None
 
-    def run(self, feed: Mapping[str, NDArray[Any]]) -> Arrays:
+    def run(self, feed: Feed, *, shrink: bool = False) -> Arrays:
         """Run once.
 
         Args:
             feed: one array per input, of the shape and type that the description says.
+            shrink: give the working memory back afterwards; for the last run of a large picture.
 
         Returns:
             The outputs in the order of the description.
         """
-        names = [tensor.name for tensor in self.spec.outputs]
-        by_name = names if self.spec.outputs_by == "name" else None
-        return tuple(self.session.run(by_name, feed))
+        return self.runner.run(self.output_names, feed, shrink=shrink)
 
     @property
     def takes_batches(self) -> bool:
@@ -86,11 +100,7 @@ class LoadedModel:
 
 
 def open_session(
-    *,
-    spec: ModelSpec,
-    path: Path,
-    options: SessionOptions,
-    emap: Floats | None = None,
+    *, spec: ModelSpec, path: Path, options: SessionOptions, emap: Floats | None = None
 ) -> LoadedModel:
     """Open one model file and make sure that it is what ``spec`` says and runs where asked.
 
@@ -99,13 +109,9 @@ def open_session(
             accelerator that the runtime does not have or silently left out.
     """
     check_available(options.providers)
-    native = ort.SessionOptions()
-    native.intra_op_num_threads = options.threads
-    native.inter_op_num_threads = 1
-    native.log_severity_level = _LOG_ERRORS_ONLY
-    # Idle threads must not spin: the workers share the cores with decoding and encoding.
-    native.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = [(provider.name, dict(provider.options)) for provider in options.providers]
+    wants_more_than_cpu = any(provider.name != CPU for provider in options.providers)
+    native = _native_options(options, records_nodes=wants_more_than_cpu)
     try:
         session = ort.InferenceSession(str(path), native, providers=providers)
     except Exception as error:
@@ -114,7 +120,17 @@ def open_session(
     check_started(spec.key, requested=options.providers, actual=actual)
     _check_tensors(spec, side="input", expected=spec.inputs, actual=session.get_inputs())
     _check_tensors(spec, side="output", expected=spec.outputs, actual=session.get_outputs())
-    return LoadedModel(spec=spec, session=session, providers=actual, emap=emap)
+    node_counts = _count_nodes(session) if wants_more_than_cpu else {}
+    check_nodes(spec.key, requested=options.providers, node_counts=node_counts)
+    return LoadedModel(
+        spec=spec,
+        session=session,
+        runner=_runner_for(session, options),
+        providers=actual,
+        output_names=_output_names(spec, session),
+        node_counts=node_counts,
+        emap=emap,
+    )
 
 
 def warm_up(model: LoadedModel) -> None:
@@ -135,8 +151,41 @@ def noise_feed(model: LoadedModel) -> dict[str, NDArray[Any]]:
             size if isinstance(size, int) else (side if axis else 1)
             for axis, size in enumerate(arg.shape)
         ]
-        feed[arg.name] = noise.random(shape, dtype=np.float32).astype(_NUMPY_TYPES[arg.type])
+        feed[arg.name] = noise.random(shape, dtype=np.float32).astype(NUMPY_TYPES[arg.type])
     return feed
+
+
+def _native_options(options: SessionOptions, *, records_nodes: bool) -> ort.SessionOptions:
+    native = ort.SessionOptions()
+    native.intra_op_num_threads = options.threads
+    native.inter_op_num_threads = 1
+    native.log_severity_level = _LOG_ERRORS_ONLY
+    native.enable_cpu_mem_arena = options.has_cpu_arena
+    # Idle threads must not spin: the workers share the cores with decoding and encoding.
+    native.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if records_nodes:
+        native.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return native
+
+
+def _runner_for(session: ort.InferenceSession, options: SessionOptions) -> Runner:
+    best = options.providers[0]
+    if best.device_type == "cpu":
+        return PlainRunner(session, has_arena=options.has_cpu_arena)
+    return BoundRunner(session, device_type=best.device_type, device_id=best.device_id)
+
+
+def _output_names(spec: ModelSpec, session: ort.InferenceSession) -> tuple[str, ...]:
+    if spec.outputs_by == "name":
+        return tuple(tensor.name for tensor in spec.outputs)
+    return tuple(arg.name for arg in session.get_outputs()[: len(spec.outputs)])
+
+
+def _count_nodes(session: ort.InferenceSession) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for part in session.get_provider_graph_assignment_info():
+        counts[part.ep_name] += len(part.get_nodes())
+    return dict(counts)
 
 
 def _check_tensors(
@@ -147,7 +196,7 @@ def _check_tensors(
             raise ModelMismatchError(
                 f"'{spec.key}' has {len(actual)} outputs, described are {len(expected)}"
             )
-        pairs = list(zip(expected, actual[: len(expected)], strict=True))
+        pairs = list(zip(expected, actual, strict=False))
     else:
         found = {arg.name: arg for arg in actual}
         wanted = {tensor.name for tensor in expected}

@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.progress import Progress
 from tokens import exports
 from tokens.books import Basis
 from tokens.exports import ExportRequest
-from tokens.management.progress import Progress
 
 CHUNK_BYTES = 1 << 20
 

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from facefusion_site.common.progress import Progress
 from tokens import audit
-from tokens.management.progress import Progress
 from tokens.services import proof as proofs
 from tokens.services.proof import Proof
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
-from tokens.management.progress import Progress
+from facefusion_site.common.progress import Progress
 from tokens.services import proof as proofs
 
 
