@@ -14,7 +14,6 @@ import structlog
 from django.conf import settings
 
 from inference.pipeline.types import Image, Observer
-from inference.pipeline.types import SwapOptions as PipelineOptions
 from inference.types import SwapOptions
 
 if TYPE_CHECKING:
@@ -62,13 +61,16 @@ def swap(
         PipelineError: see ``inference.pipeline.errors``.
     """
     # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
+    from inference.pipeline.job import IdentityPictures  # noqa: PLC0415
+    from inference.pipeline.selection.options import SelectorOptions  # noqa: PLC0415
+    from inference.pipeline.spec import SwapSpec  # noqa: PLC0415
     from inference.pipeline.swap import swap_image  # noqa: PLC0415
 
     return swap_image(
         engine=holder.get(),
-        source_bgr=source_bgr,
+        spec=SwapSpec(selector=SelectorOptions(mode=options.target_faces.value)),
+        identities=[IdentityPictures(images_bgr=[source_bgr])],
         target_bgr=target_bgr,
-        options=PipelineOptions(target_faces=options.target_faces.value),
         observer=observer,
     )
 

@@ -1,132 +1,86 @@
-"""Orders the stages of an image swap, reports progress and asks whether to stop."""
+"""Swaps faces in a picture, reports progress and asks whether to stop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from inference.pipeline.analysis.analyser import AnalysisOptions, FaceAnalyser, largest_first
-from inference.pipeline.analysis.detection import DetectorOptions
 from inference.pipeline.analysis.recognisers import embed_face
-from inference.pipeline.engine import RECOGNISER, Engine
-from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError, Where
-from inference.pipeline.frame import Assignment, Painter, swap_frame
-from inference.pipeline.masks.combine import MaskMaker, MaskOptions
-from inference.pipeline.swappers.base import SourcePicture
-from inference.pipeline.swappers.catalogue import SwapperOptions, open_swapper
-from inference.pipeline.types import (
-    Embedding,
-    Face,
-    FaceChoice,
-    FaceReport,
-    Image,
-    Observer,
-    SwapOptions,
-    SwapResult,
-)
-
-__all__ = ["FaceReport", "Observer", "SwapOptions", "SwapResult", "find_faces", "swap_image"]
+from inference.pipeline.engine import Engine
+from inference.pipeline.errors import NoFaceFoundError, StoppedError
+from inference.pipeline.frame import swap_frame
+from inference.pipeline.job import IdentityPictures, Job, TargetPerson, prepare_job, usable
+from inference.pipeline.selection.casting import Cast
+from inference.pipeline.spec import SwapSpec
+from inference.pipeline.types import FaceReport, Image, Observer, SwapResult
 
 STAGES: Final = ("detect", "prepare", "swap", "blend")
-_SOURCE_SCORE_MIN: Final = 0.8
-_TARGET_SCORE_MIN: Final = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    engine: Engine
-    source_bgr: Image
-    target_bgr: Image
 
 
 def swap_image(
     *,
     engine: Engine,
-    source_bgr: Image,
+    spec: SwapSpec,
+    identities: Sequence[IdentityPictures],
     target_bgr: Image,
-    options: SwapOptions,
     observer: Observer,
+    people: Sequence[TargetPerson] = (),
 ) -> SwapResult:
-    """Put the source's face onto faces of the target picture.
+    """Put faces onto faces of the target picture.
 
     Args:
         engine: open sessions.
-        source_bgr: (H, W, 3) uint8 BGR, not written to.
+        spec: how to swap.
+        identities: whose faces; pictures are not written to.
         target_bgr: (H, W, 3) uint8 BGR, not written to.
-        options: which faces take part.
         observer: gets the stages detect, prepare, swap, blend.
+        people: for the modes reference and mapping: who is meant.
 
     Raises:
-        NoFaceFoundError: a picture has no usable face.
+        NoFaceFoundError: a picture has no usable face, or none that is meant.
         SeveralFacesError: a picture has several faces where one is needed.
+        InvalidOptionsError: see ``prepare_job``.
         StoppedError: the observer asked to stop.
     """
-    _enter(observer, "detect", 0.0)
-    source = find_faces(
-        engine,
-        image_bgr=source_bgr,
-        where="source",
-        choice=options.source_faces,
-    )[0]
-    _enter(observer, "detect", 0.5)
-    targets = find_faces(engine, image_bgr=target_bgr, where="target", choice=options.target_faces)
+    enter(observer, "detect", 0.0)
+    job = prepare_job(engine=engine, spec=spec, identities=identities, people=people)
+    enter(observer, "detect", 0.5)
+    faces = usable(job.analyser.find(target_bgr), where="target")
+    casts = job.director.cast(
+        target_bgr, faces, embedding_of=lambda face: job.embed(target_bgr, face.landmarks)
+    )
+    if not casts:
+        raise NoFaceFoundError("target")
     observer.progress("detect", 1.0)
-    scene = _Scene(engine=engine, source_bgr=source_bgr, target_bgr=target_bgr)
-    return _swap_faces(scene, source=source, targets=targets, observer=observer)
+    return _swap(job, target_bgr, casts, observer)
 
 
-def find_faces(engine: Engine, *, image_bgr: Image, where: Where, choice: FaceChoice) -> list[Face]:
-    """The usable faces of a picture that ``choice`` selects, largest first; at least one.
-
-    Raises:
-        NoFaceFoundError: none at all, or all are turned too far to the side.
-        SeveralFacesError: ``choice`` is ``one`` and there are more.
-    """
-    score_min = _SOURCE_SCORE_MIN if where == "source" else _TARGET_SCORE_MIN
-    options = AnalysisOptions(detector=DetectorOptions(score_min=score_min))
-    found = FaceAnalyser(engine.pool, options).find(image_bgr)
-    faces = largest_first(found.faces)
-    if not faces:
-        raise NoFaceFoundError(where, turned_away_count=found.turned_away_count)
-    if choice == "one" and len(faces) > 1:
-        raise SeveralFacesError(where, len(faces))
-    return faces if choice == "all" else faces[:1]
-
-
-def _swap_faces(
-    scene: _Scene, *, source: Face, targets: Sequence[Face], observer: Observer
-) -> SwapResult:
-    engine = scene.engine
-    _enter(observer, "prepare", 0.0)
-    recogniser = engine.model(RECOGNISER)
-    identity = embed_face(recogniser, image_bgr=scene.source_bgr, landmarks=source.landmarks)
-    swapper = open_swapper(engine.pool, SwapperOptions())
-    picture = SourcePicture(image_bgr=scene.source_bgr, landmarks=source.landmarks)
-    prepared = swapper.prepare([picture])
+def _swap(job: Job, target_bgr: Image, casts: Sequence[Cast], observer: Observer) -> SwapResult:
+    enter(observer, "prepare", 0.0)
+    assignments = [job.assign(target_bgr, cast) for cast in casts]
     observer.progress("prepare", 1.0)
-    assignments = [Assignment(face=face, source=prepared) for face in targets]
     result = swap_frame(
-        scene.target_bgr,
-        painter=Painter(swapper=swapper, masks=MaskMaker(engine.pool, MaskOptions())),
+        target_bgr,
+        painter=job.painter,
         assignments=assignments,
-        on_faces=lambda count: _enter(observer, "swap", count / len(targets)),
+        on_faces=lambda count: enter(observer, "swap", count / len(casts)),
     )
     observer.progress("swap", 1.0)
     reports = []
-    for index, face in enumerate(targets):
-        _enter(observer, "blend", index / len(targets))
-        reports.append(_report(scene, face, identity, result))
+    for index, cast in enumerate(casts):
+        enter(observer, "blend", index / len(casts))
+        reports.append(_report(job, cast, target_bgr, result))
     observer.progress("blend", 1.0)
     return SwapResult(image_bgr=result, faces=tuple(reports))
 
 
-def _report(scene: _Scene, face: Face, identity: Embedding, result_bgr: Image) -> FaceReport:
+def _report(job: Job, cast: Cast, target_bgr: Image, result_bgr: Image) -> FaceReport:
+    identity, face = job.identity_embeddings[cast.identity], cast.face
     before, after = (
         identity.similarity(
-            embed_face(scene.engine.model(RECOGNISER), image_bgr=image, landmarks=face.landmarks)
+            embed_face(job.engine.model(job.recogniser), image_bgr=image, landmarks=face.landmarks)
         )
-        for image in (scene.target_bgr, result_bgr)
+        for image in (target_bgr, result_bgr)
     )
     left, top, right, bottom = (float(value) for value in face.detection.box_xyxy)
     return FaceReport(
@@ -138,8 +92,12 @@ def _report(scene: _Scene, face: Face, identity: Embedding, result_bgr: Image) -
     )
 
 
-def _enter(observer: Observer, stage: str, fraction: float) -> None:
-    """Report progress and leave if the observer wants to stop."""
+def enter(observer: Observer, stage: str, fraction: float) -> None:
+    """Report progress and leave if the observer wants to stop.
+
+    Raises:
+        StoppedError: it does.
+    """
     if observer.should_stop():
         raise StoppedError(stage)
     observer.progress(stage, fraction)

@@ -16,8 +16,6 @@ Floats = NDArray[np.float32]
 #: float64, used where a formula is sensitive to rounding.
 Doubles = NDArray[np.float64]
 
-FaceChoice = Literal["one", "largest", "all"]
-
 
 class Session(Protocol):
     """The part of ``onnxruntime.InferenceSession`` that the stages use; ``run`` is thread-safe."""
@@ -159,20 +157,6 @@ class Attributes:
 
 
 @dataclass(frozen=True, slots=True)
-class SwapOptions:
-    """Which faces take part.
-
-    Attributes:
-        target_faces: ``one`` insists on exactly one, ``largest`` takes the largest, ``all`` swaps
-            every usable face.
-        source_faces: ``one`` insists on exactly one, ``largest`` takes the largest.
-    """
-
-    target_faces: FaceChoice = "one"
-    source_faces: Literal["one", "largest"] = "one"
-
-
-@dataclass(frozen=True, slots=True)
 class FaceReport:
     """What happened to one target face.
 
@@ -193,7 +177,7 @@ class FaceReport:
 
 @dataclass(frozen=True, slots=True)
 class SwapResult:
-    """The new picture, (H, W, 3) uint8 BGR, and one report per swapped face, largest first."""
+    """The new picture, (H, W, 3) uint8 BGR, and one report per swapped face."""
 
     image_bgr: Image
     faces: tuple[FaceReport, ...]

@@ -52,6 +52,8 @@ class DetectorOptions:
         margin_percent: black border added before the look, top, right, bottom, left; 100 is half
             of the picture's side. Finds faces that are cut by the edge.
         faces_max: the best-scored faces to keep, so that a crowd cannot make a frame endless.
+        looks_again: look at other sizes where nothing was found; off for videos, whose empty frames
+            would cost most.
     """
 
     models: tuple[str, ...] = ("face_detector_yunet",)
@@ -60,6 +62,7 @@ class DetectorOptions:
     angles: tuple[int, ...] | None = None
     margin_percent: tuple[int, int, int, int] = (0, 0, 0, 0)
     faces_max: int = 64
+    looks_again: bool = True
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -127,7 +130,8 @@ def _look_turned(
 def _find(model: LoadedModel, image_bgr: Image, options: DetectorOptions) -> Floats:
     find = _FINDERS[model.spec.contract]
     rows = np.zeros((0, candidates.ROW_LENGTH), dtype=np.float32)
-    for size in _sizes(model, image_bgr, options.size_px):
+    sizes = _sizes(model, image_bgr, options.size_px)
+    for size in sizes if options.looks_again else sizes[:1]:
         rows = find(model, image_bgr=image_bgr, size_px=size, score_min=options.score_min)
         if len(rows):
             break

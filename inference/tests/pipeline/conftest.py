@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
+from inference.pipeline.analysis.analyser import AnalysisOptions, FaceAnalyser
 from inference.pipeline.builtin.build import build_builtin_models
 from inference.pipeline.engine import Engine, EngineConfig
 from inference.pipeline.image_io import ImageLimits, decode_image
+from inference.pipeline.job import usable
 from inference.pipeline.registry.load import load_registry
-from inference.pipeline.types import Image
+from inference.pipeline.types import Face, Image
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 LIMITS = ImageLimits(pixels_max=40_000_000, side_max_px=12_000)
@@ -76,3 +78,8 @@ class Recorder:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
+
+
+def faces_of(engine: Engine, image_bgr: Image) -> list[Face]:
+    """The usable faces of a picture, largest first."""
+    return usable(FaceAnalyser(engine.pool, AnalysisOptions()).find(image_bgr), where="target")

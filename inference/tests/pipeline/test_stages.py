@@ -22,18 +22,18 @@ from inference.pipeline.masks.cover import find_cover_of_target, has_spectacles
 from inference.pipeline.masks.skin import COVER_CLEAR, skin_distance
 from inference.pipeline.paste.blend import paste_back
 from inference.pipeline.registry.load import load_registry
-from inference.pipeline.swap import find_faces
 from inference.pipeline.swappers.base import SourcePicture, SwapTarget
 from inference.pipeline.swappers.mesh import MeshSwapper
 from inference.pipeline.swappers.mesh_shape import fit_weights, shape_basis
 from inference.pipeline.swappers.mesh_texture import prepare_source
 from inference.pipeline.topology import face_topology, five_points, vertex_facing
+from inference.tests.pipeline.conftest import faces_of
 
 
 @pytest.fixture(scope="module")
 def faces(engine, astronaut, hopper):
     return {
-        name: (image, find_faces(engine, image_bgr=image, where="target", choice="one")[0])
+        name: (image, faces_of(engine, image)[0])
         for name, image in (("astronaut", astronaut), ("hopper", hopper))
     }
 
@@ -189,7 +189,7 @@ def test_one_person_is_nearer_to_herself_than_to_another(engine, faces):
             engine.model(RECOGNISER), image_bgr=image, landmarks=face.landmarks
         )
         mirrored = np.ascontiguousarray(image[:, ::-1])
-        (other,) = find_faces(engine, image_bgr=mirrored, where="target", choice="one")
+        (other,) = faces_of(engine, mirrored)
         again = embed_face(engine.model(RECOGNISER), image_bgr=mirrored, landmarks=other.landmarks)
         assert vectors[name].similarity(again) > 0.8
         assert abs(float(np.linalg.norm(again.unit)) - 1) < 1e-5
