@@ -61,15 +61,17 @@ def swap(
         PipelineError: see ``inference.pipeline.errors``.
     """
     # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
-    from inference.pipeline.job import IdentityPictures  # noqa: PLC0415
+    from inference.pipeline.job import IdentityPictures, SwapRequest  # noqa: PLC0415
     from inference.pipeline.selection.options import SelectorOptions  # noqa: PLC0415
     from inference.pipeline.spec import SwapSpec  # noqa: PLC0415
     from inference.pipeline.swap import swap_image  # noqa: PLC0415
 
     return swap_image(
         engine=holder.get(),
-        spec=SwapSpec(selector=SelectorOptions(mode=options.target_faces.value)),
-        identities=[IdentityPictures(images_bgr=[source_bgr])],
+        request=SwapRequest(
+            spec=SwapSpec(selector=SelectorOptions(mode=options.target_faces.value)),
+            identities=[IdentityPictures(images_bgr=[source_bgr])],
+        ),
         target_bgr=target_bgr,
         observer=observer,
     )
@@ -116,5 +118,11 @@ def _open_engine() -> Engine:
     from inference.pipeline.engine import Engine  # noqa: PLC0415 - see swap()
 
     engine = Engine.open(engine_config())
-    log.info("inference.engine.opened", policy=settings.MODEL_POLICY)
+    opened = engine.pool.report()
+    log.info(
+        "inference.engine.opened",
+        policy=settings.MODEL_POLICY,
+        models=[model.key for model in opened],
+        providers=sorted({name for model in opened for name in model.providers}),
+    )
     return engine

@@ -64,6 +64,21 @@ class TargetPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class SwapRequest:
+    """What is to be swapped, and how.
+
+    Attributes:
+        spec: how to swap.
+        identities: whose faces are put onto others; at least one.
+        people: for the modes reference (one) and mapping: who is meant.
+    """
+
+    spec: SwapSpec
+    identities: Sequence[IdentityPictures]
+    people: Sequence[TargetPerson] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """All that stays the same from frame to frame; threads may share it."""
 
@@ -96,20 +111,8 @@ class Job:
         return embed_face(model, image_bgr=image_bgr, landmarks=landmarks)
 
 
-def prepare_job(
-    *,
-    engine: Engine,
-    spec: SwapSpec,
-    identities: Sequence[IdentityPictures],
-    people: Sequence[TargetPerson] = (),
-) -> Job:
+def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
     """Open the models, find the sources' faces, and work out who is meant.
-
-    Args:
-        engine: the process' sessions.
-        spec: how to swap.
-        identities: whose faces are put onto others; at least one.
-        people: for the modes reference (one) and mapping: who is meant.
 
     Raises:
         InvalidOptionsError: a mode without the people it needs, or an unknown identity.
@@ -117,10 +120,11 @@ def prepare_job(
         SeveralFacesError: a source has several where one is needed.
         PipelineError: a model is missing, altered or not allowed.
     """
-    _check_people(spec, identities, people)
+    _check_people(request)
+    spec = request.spec
     swapper = open_swapper(engine.pool, spec.swapper)
     finder = FaceAnalyser(engine.pool, _analysis(spec, score_min=_SOURCE_SCORE_MIN))
-    pictures = [_source_pictures(finder, identity) for identity in identities]
+    pictures = [_source_pictures(finder, identity) for identity in request.identities]
     recogniser = swapper.recogniser or RECOGNISER
     model = engine.model(recogniser)
     embeddings = [
@@ -134,7 +138,7 @@ def prepare_job(
     ]
     analyser = FaceAnalyser(engine.pool, _analysis(spec, score_min=spec.detector.score_min))
     roles = []
-    for person in people:
+    for person in request.people:
         face = _meant(analyser, spec, person)
         embedding = embed_face(model, image_bgr=person.image_bgr, landmarks=face.landmarks)
         roles.append(Role(embedding=embedding, identity=person.identity))
@@ -150,9 +154,8 @@ def prepare_job(
     )
 
 
-def _check_people(
-    spec: SwapSpec, identities: Sequence[IdentityPictures], people: Sequence[TargetPerson]
-) -> None:
+def _check_people(request: SwapRequest) -> None:
+    spec, identities, people = request.spec, request.identities, request.people
     if not identities or not all(identity.images_bgr for identity in identities):
         raise InvalidOptionsError("sources", "at least one picture is needed")
     mode = spec.selector.mode

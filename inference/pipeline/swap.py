@@ -9,32 +9,23 @@ from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.engine import Engine
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
 from inference.pipeline.frame import swap_frame
-from inference.pipeline.job import IdentityPictures, Job, TargetPerson, prepare_job, usable
+from inference.pipeline.job import Job, SwapRequest, prepare_job, usable
 from inference.pipeline.selection.casting import Cast
-from inference.pipeline.spec import SwapSpec
 from inference.pipeline.types import FaceReport, Image, Observer, SwapResult
 
 STAGES: Final = ("detect", "prepare", "swap", "blend")
 
 
 def swap_image(
-    *,
-    engine: Engine,
-    spec: SwapSpec,
-    identities: Sequence[IdentityPictures],
-    target_bgr: Image,
-    observer: Observer,
-    people: Sequence[TargetPerson] = (),
+    *, engine: Engine, request: SwapRequest, target_bgr: Image, observer: Observer
 ) -> SwapResult:
     """Put faces onto faces of the target picture.
 
     Args:
         engine: open sessions.
-        spec: how to swap.
-        identities: whose faces; pictures are not written to.
+        request: whose faces, onto which, and how; its pictures are not written to.
         target_bgr: (H, W, 3) uint8 BGR, not written to.
         observer: gets the stages detect, prepare, swap, blend.
-        people: for the modes reference and mapping: who is meant.
 
     Raises:
         NoFaceFoundError: a picture has no usable face, or none that is meant.
@@ -43,7 +34,7 @@ def swap_image(
         StoppedError: the observer asked to stop.
     """
     enter(observer, "detect", 0.0)
-    job = prepare_job(engine=engine, spec=spec, identities=identities, people=people)
+    job = prepare_job(engine=engine, request=request)
     enter(observer, "detect", 0.5)
     faces = usable(job.analyser.find(target_bgr), where="target")
     casts = job.director.cast(

@@ -89,6 +89,11 @@ class FaceTracker:
             if not track.lost_frames
         )
 
+    @property
+    def tracks_count(self) -> int:
+        """Tracks begun so far."""
+        return self._next_number
+
     def _is_scene_cut(self, image_bgr: Image) -> bool:
         small = cv2.resize(image_bgr, _SCENE_SIZE_PX, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.engine import RECOGNISER
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError
-from inference.pipeline.job import IdentityPictures
+from inference.pipeline.job import IdentityPictures, SwapRequest
 from inference.pipeline.selection.options import SelectorOptions
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swap import STAGES, swap_image
@@ -23,8 +23,10 @@ SELF_SIMILARITY_MIN = 0.9
 def swap(engine, source, target, *, observer=None, target_faces="one", source_faces="one"):
     return swap_image(
         engine=engine,
-        spec=SwapSpec(selector=SelectorOptions(mode=target_faces)),
-        identities=[IdentityPictures([source], takes_largest=source_faces == "largest")],
+        request=SwapRequest(
+            spec=SwapSpec(selector=SelectorOptions(mode=target_faces)),
+            identities=[IdentityPictures([source], takes_largest=source_faces == "largest")],
+        ),
         target_bgr=target,
         observer=observer or Recorder(),
     )
