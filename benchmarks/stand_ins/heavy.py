@@ -45,7 +45,6 @@ COSTS: Final[Mapping[str, Cost]] = {
     "yoloface": Cost(channels=192, grid=38, weights=3_100_000),
     "fan2d": Cost(channels=512, grid=32, weights=24_400_000),
     "peppa": Cost(channels=192, grid=16, weights=3_400_000),
-    "fan_68_5": Cost(channels=64, grid=2, weights=230_000),
     "arcface": Cost(channels=512, grid=12, weights=43_600_000),
     "fairface": Cost(channels=512, grid=13, weights=21_300_000),
     "inswapper": Cost(channels=1024, grid=32, weights=138_800_000),

@@ -127,3 +127,12 @@ def _check_references(models: Mapping[str, ModelSpec]) -> None:
                 raise ValueError(f"model '{spec.key}' names '{key}', which is not described")
         if files.setdefault(spec.file, spec.key) != spec.key:
             raise ValueError(f"'{spec.key}' and '{files[spec.file]}' have the same file name")
+    for key in models:
+        _check_no_circle(models, key, above=())
+
+
+def _check_no_circle(models: Mapping[str, ModelSpec], key: str, *, above: tuple[str, ...]) -> None:
+    if key in above:
+        raise ValueError(f"models need each other in a circle: {' -> '.join((*above, key))}")
+    for needed in models[key].requires:
+        _check_no_circle(models, needed, above=(*above, key))

@@ -63,7 +63,7 @@ class SessionPool:
     """Opens models on demand and keeps them. Thread-safe.
 
     A model is in use while anybody holds what ``get`` returned. Models that are not are closed,
-    least recently used first, when the next one would not fit into the memory budget. A model in
+    least recently used first, while all together exceed the memory budget. A model in
     use is never closed, so the budget is exceeded rather than a running job broken.
     """
 
@@ -178,22 +178,22 @@ class SessionPool:
                 raise RuntimeError("the session pool is closed")
             entry = self._entries.get(key)
             is_ours = entry is None
-            evicted: list[_Entry] = []
             if entry is None:
                 entry = _Entry(size_bytes=file.stat().st_size if file.is_file() else 0)
-                evicted = self._make_room(entry.size_bytes)
                 self._entries[key] = entry
             entry.last_use = next(self._clock)
-            return entry, is_ours, evicted
+            return entry, is_ours, self._make_room(keep=key)
 
-    def _make_room(self, size_bytes: int) -> list[_Entry]:
-        """Take idle models out until the new one fits; the caller holds the lock."""
+    def _make_room(self, *, keep: str) -> list[_Entry]:
+        """Take idle models out until the rest fits; the caller holds the lock."""
         evicted: list[_Entry] = []
         if not self._memory_budget_bytes:
             return evicted
-        total = size_bytes + sum(entry.size_bytes for entry in self._entries.values())
+        total = sum(entry.size_bytes for entry in self._entries.values())
         idle = [
-            (entry.last_use, key) for key, entry in self._entries.items() if not entry.is_in_use
+            (entry.last_use, key)
+            for key, entry in self._entries.items()
+            if key != keep and not entry.is_in_use
         ]
         for _, key in sorted(idle):
             if total <= self._memory_budget_bytes:

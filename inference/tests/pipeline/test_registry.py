@@ -13,7 +13,7 @@ from inference.pipeline.errors import (
 )
 from inference.pipeline.registry.files import file_state, resolve
 from inference.pipeline.registry.load import load_registry
-from inference.pipeline.registry.policy import LicencePolicy
+from inference.pipeline.registry.policy import LicencePolicy, check_licence
 from inference.pipeline.registry.spec import Registry
 
 KEY = "face_mesh_468"
@@ -133,3 +133,114 @@ def test_an_incomplete_description_is_refused(tmp_path):
     path.write_text('[models.x]\ntask = "swapper"\n', encoding="utf-8")
     with pytest.raises(ValueError, match=r"own\.toml: model 'x'"):
         load_registry(extra=path)
+
+
+# --- the published models
+
+
+def test_every_published_model_can_be_fetched_and_is_attributed(registry):
+    published = [spec for spec in registry.models.values() if spec.origin is None]
+    assert len(published) == 62
+    for spec in published:
+        first, second = spec.sources
+        assert first.startswith(
+            "https://github.com/facefusion/facefusion-assets/releases/download/"
+        )
+        assert second.startswith("https://huggingface.co/facefusion/models-")
+        assert first.endswith(f"/{spec.file}")
+        assert second.endswith(f"/{spec.file}")
+        assert spec.vendor
+        assert spec.licence
+        assert spec.has_crc32
+
+
+def test_no_published_swapper_is_cleared_for_business(registry):
+    for spec in registry.by_task("swapper"):
+        if spec.origin is None:
+            with pytest.raises(ModelNotAllowedError, match="use mesh_swapper_256"):
+                check_licence(registry=registry, spec=spec, policy=COMMERCIAL)
+
+
+def test_what_swappers_name_is_described(registry):
+    for spec in registry.by_task("swapper"):
+        params = spec.params
+        if "recogniser" in params:
+            assert registry.spec(params["recogniser"]).task == "recogniser"
+            assert params["recogniser"] in spec.requires
+        if params.get("latent") == "converter":
+            assert registry.spec(params["converter"]).task == "converter"
+            assert params["converter"] in spec.requires
+        for size in params.get("boost_sizes_px", ()):
+            assert size % spec.crop_size_px == 0
+
+
+def test_a_half_precision_file_has_the_same_contract(registry):
+    pairs = [
+        (spec, registry.spec(spec.fp16_key)) for spec in registry.models.values() if spec.fp16_key
+    ]
+    assert len(pairs) == 4
+    for full, half in pairs:
+        assert full.contract == half.contract
+        assert full.inputs == half.inputs
+        assert full.params == half.params
+
+
+# --- a deployment's own file
+
+
+def own_file(folder: Path, text: str) -> Path:
+    path = folder / "own.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_an_own_model_takes_a_known_family_and_its_own_values(tmp_path):
+    path = own_file(
+        tmp_path,
+        """
+        [models.own_swapper]
+        family = "hyperswap"
+        file = "swapper_v7.onnx"
+        sources = ["https://models.example.com/{file}"]
+        vendor = "ours"
+        licence = "ours"
+        commercial_ok = true
+        crop_size_px = 512
+        params = { boost_sizes_px = [512, 1024] }
+        """,
+    )
+    spec = load_registry(extra=path).spec("own_swapper")
+    assert spec.contract == "hyperswap"
+    assert spec.sources == ("https://models.example.com/swapper_v7.onnx",)
+    assert spec.inputs[1].shape == ("?", 3, 512, 512)
+    assert spec.params["boost_sizes_px"] == [512, 1024]
+    assert spec.params["output_range"] == "symmetric"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[models.face_mesh_468]\nfamily = 'xseg'", "is described in models.toml already"),
+        ("[models.x]\nfamily = 'xsegg'", "model 'x': 'xsegg'"),
+        ("[models.x]\nfamily = 'xseg'\nlicense = 'MIT'", "unexpected keyword argument 'license'"),
+        ("[models.x]\nfamily = 'xseg'\nsha256 = 'abc'", "64 lowercase hex digits"),
+        ("[models.x]\nfamily = 'xseg'\nfile = '../x.onnx'", "not a plain name"),
+        ("[models.x]\nfamily = 'xseg'\nfile = 'xseg_1.onnx'", "the same file name"),
+        ("[models.x]\nfamily = 'xseg'\nsources = ['ftp://x/y']", "http or https"),
+        ("[models.x]\nfamily = 'xseg'\nrequires = ['y']", "names 'y', which is not described"),
+        ("[models.x]\nfamily = 'xseg'\ncolour = 'YUV'", "colour is 'YUV'"),
+        ("[models.x]\nfamily = 'xseg'\noutputs_by = 'luck'", "outputs_by is 'luck'"),
+        ("[models.x]\nfamily = 'xseg'\ninputs = []", "needs inputs and outputs"),
+        ("[models.x]\nfamily = 'xseg'\nrequires = ['x']", "in a circle: x -> x"),
+        ("[model.x]\nfamily = 'xseg'", "unknown tables"),
+        ("[models.x", "cannot be read as TOML"),
+    ],
+)
+def test_a_wrong_own_file_is_refused_with_the_reason(tmp_path, text, reason):
+    with pytest.raises(ValueError, match=reason):
+        load_registry(extra=own_file(tmp_path, text))
+
+
+def test_an_absent_own_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_registry(extra=tmp_path / "nothing.toml")
