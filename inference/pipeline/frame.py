@@ -9,7 +9,8 @@ import numpy as np
 
 from inference.pipeline.aligner import AlignedFace, align_face, crop_matrix, scale_of
 from inference.pipeline.masks.combine import MaskMaker
-from inference.pipeline.paste.blend import paste_back
+from inference.pipeline.masks.cover import CoverHint
+from inference.pipeline.paste.blend import paste_into
 from inference.pipeline.swappers.base import PreparedSource, Swapper, SwapTarget
 from inference.pipeline.types import Embedding, Face, Floats, Image
 
@@ -25,11 +26,13 @@ class Assignment:
         face: the target.
         source: the person, as the swapper prepared it.
         embedding: the target's own identity, where the swapper weighs it in.
+        cover: what earlier frames say about hair and spectacles in front of it.
     """
 
     face: Face
     source: PreparedSource
     embedding: Embedding | None = None
+    cover: CoverHint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,21 @@ def swap_frame(
     Returns:
         (H, W, 3) uint8 BGR; the same pixels outside the faces.
     """
-    result, swapper = image_bgr, painter.swapper
+    result, swapper = image_bgr.copy(), painter.swapper
     waiting = sorted(assignments, key=lambda assignment: assignment.face.area_px)
     while waiting:
         on_faces(len(assignments) - len(waiting))
         group, waiting = _next_group(swapper, waiting)
         targets = [
             SwapTarget(
-                aligned=_align(result, swapper, assignment.face), embedding=assignment.embedding
+                aligned=_align(result, swapper, assignment.face),
+                embedding=assignment.embedding,
+                cover=assignment.cover,
             )
             for assignment in group
         ]
         for target, crop in zip(targets, swapper.swap(targets, group[0].source), strict=True):
-            result = paste_back(
+            paste_into(
                 result,
                 crop_bgr=crop.crop_bgr,
                 mask=painter.masks.make(target.aligned, crop),

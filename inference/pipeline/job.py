@@ -22,6 +22,7 @@ from inference.pipeline.errors import (
 )
 from inference.pipeline.frame import Assignment, Painter
 from inference.pipeline.masks.combine import MaskMaker
+from inference.pipeline.masks.cover import CoverHint
 from inference.pipeline.selection.casting import Cast, Director, Role
 from inference.pipeline.selection.select import in_order
 from inference.pipeline.spec import SwapSpec
@@ -91,8 +92,8 @@ class Job:
     identity_embeddings: tuple[Embedding, ...]
     recogniser: str
 
-    def assign(self, image_bgr: Image, cast: Cast) -> Assignment:
-        """What the painter needs for one face."""
+    def assign(self, image_bgr: Image, cast: Cast, *, cover: CoverHint | None = None) -> Assignment:
+        """What the painter needs for one face; ``cover`` is known from earlier frames."""
         embedding = None
         swapper = self.painter.swapper
         if swapper.recogniser is not None and self.spec.swapper.weight != NEUTRAL_WEIGHT:
@@ -102,7 +103,10 @@ class Job:
                 landmarks=cast.face.landmarks,
             )
         return Assignment(
-            face=cast.face, source=self.identities[cast.identity], embedding=embedding
+            face=cast.face,
+            source=self.identities[cast.identity],
+            embedding=embedding,
+            cover=cover,
         )
 
     def embed(self, image_bgr: Image, landmarks: Landmarks) -> Embedding:

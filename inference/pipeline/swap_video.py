@@ -13,10 +13,12 @@ from inference.pipeline.engine import LANDMARKER, Engine
 from inference.pipeline.errors import NoFaceFoundError
 from inference.pipeline.frame import swap_frame
 from inference.pipeline.job import Job, SwapRequest, prepare_job
+from inference.pipeline.masks.cover import CoverHint
 from inference.pipeline.selection.casting import Cast
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swap import enter
 from inference.pipeline.swappers.latent import mean_embedding
+from inference.pipeline.tracking.covers import CoverMemory
 from inference.pipeline.tracking.tracker import FaceTracker, TrackedFace
 from inference.pipeline.types import Embedding, Face, Image, Observer
 from inference.pipeline.video.probe import probe_video
@@ -133,6 +135,14 @@ class _Person:
     frames_until_look: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A face that is swapped in a frame, and what is known of its cover."""
+
+    cast: Cast
+    cover: CoverHint | None
+
+
 class VideoRun:
     """The state of one run: tracks, their persons, and counts."""
 
@@ -146,6 +156,7 @@ class VideoRun:
             options=job.spec.tracker,
             fps=fps,
         )
+        self._covers = CoverMemory(template=job.painter.swapper.template)
         self._people: dict[int, _Person] = {}
         self._star: int | None = None
         self._lock = threading.Lock()
@@ -155,11 +166,14 @@ class VideoRun:
         self._track_s = 0.0
         self.faces_swapped = 0
 
-    def track(self, frame: Frame) -> list[Cast]:
+    def track(self, frame: Frame) -> list[_Part]:
         """Find or follow the faces of the next frame, and cast them; one thread, in order."""
         started = time.perf_counter()
         tracked = self._tracker.update(frame.image_bgr)
-        casts = self._cast(frame.image_bgr, tracked)
+        casts = [
+            _Part(cast, self._cover(frame.image_bgr, tracked, cast))
+            for cast in self._cast(frame.image_bgr, tracked)
+        ]
         self._track_s += time.perf_counter() - started
         if not frame.is_lead_in:
             self._frames_with_faces += bool(tracked)
@@ -167,13 +181,15 @@ class VideoRun:
             self.faces_swapped += len(casts)
         return casts
 
-    def paint(self, frame: Frame, casts: object) -> Image:
+    def paint(self, frame: Frame, parts: object) -> Image:
         """Swap the faces of one frame; any thread, any order."""
-        assert isinstance(casts, list), "the tracker casts every frame"
-        if not casts or frame.is_lead_in:
+        assert isinstance(parts, list), "the tracker casts every frame"
+        if not parts or frame.is_lead_in:
             return frame.image_bgr
         started = time.perf_counter()
-        assignments = [self._job.assign(frame.image_bgr, cast) for cast in casts]
+        assignments = [
+            self._job.assign(frame.image_bgr, part.cast, cover=part.cover) for part in parts
+        ]
         result = swap_frame(frame.image_bgr, painter=self._job.painter, assignments=assignments)
         spent = time.perf_counter() - started
         with self._lock:
@@ -191,6 +207,14 @@ class VideoRun:
             track_s=self._track_s,
             paint_s=self._paint_s,
         )
+
+    def _cover(
+        self, image_bgr: Image, tracked: Sequence[TrackedFace], cast: Cast
+    ) -> CoverHint | None:
+        if not self._job.painter.swapper.needs_mesh:
+            return None
+        track = next(entry.track for entry in tracked if entry.face is cast.face)
+        return self._covers.hint(image_bgr, cast.face, track=track)
 
     def _cast(self, image_bgr: Image, tracked: Sequence[TrackedFace]) -> list[Cast]:
         chosen = self._keep_star(tracked)

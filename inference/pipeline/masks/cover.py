@@ -56,38 +56,84 @@ class TargetCover:
 
     Attributes:
         visible: 1 where neither hair nor hat covers the face.
-        temples: 1 on the side pieces of spectacles, which no swap would reach.
+        temples: 1 on the side pieces of spectacles, which no swap would reach; None: none there.
         clean_bgr: (S, S, 3) uint8 BGR, the crop without those side pieces.
     """
 
     visible: Floats
-    temples: Floats
+    temples: Floats | None
     clean_bgr: Image
 
 
-def find_cover_of_target(face: AlignedFace) -> TargetCover:
+@dataclass(frozen=True, slots=True)
+class CoverHint:
+    """What earlier frames of a track say about the cover of its face.
+
+    Attributes:
+        visible: (256, 256) float32, as in ``TargetCover``, of a crop of 256 px.
+        has_spectacles: whether side pieces are to be looked for in each frame.
+    """
+
+    visible: Floats
+    has_spectacles: bool
+
+
+def find_cover_of_target(face: AlignedFace, *, hint: CoverHint | None = None) -> TargetCover:
     """Find what covers a target, aligned to ``arcface_128``.
 
     Only the forehead and the sides can be covered; the middle of the face never is, because
     lips, eyes and brows are not skin-coloured either.
+
+    Args:
+        face: the target's crop.
+        hint: what is known from earlier frames; without it the crop is looked at in full.
     """
     size = face.crop_bgr.shape[0]
+    if hint is not None and not hint.has_spectacles:
+        return TargetCover(resize(hint.visible, size_px=(size, size)), None, face.crop_bgr)
+    look = _look_at(face)
+    visible = hint.visible if hint is not None else look.visible
+    visible = resize(visible, size_px=(size, size))
+    temples = look.band & (look.distance > COVER_LIKELY)
+    if not temples.any():
+        return TargetCover(visible, None, face.crop_bgr)
+    temples = dilate(temples.astype(np.uint8), 5)
+    fill = _fill_temples(look.work_bgr, look.distance, look.points, temples)
+    fill = resize(fill, size_px=(size, size))
+    soft = resize(blur(temples.astype(np.float32), sigma=1), size_px=(size, size))
     crop = face.crop_bgr.astype(np.float32)
-    work = to_levels(resize(crop, size_px=_WORK_PX))
+    return TargetCover(visible, soft, to_levels(crop + (fill - crop) * soft[:, :, np.newaxis]))
+
+
+def cover_hint(face: AlignedFace) -> CoverHint:
+    """What a crop says about the frames that follow."""
+    look = _look_at(face)
+    return CoverHint(visible=look.visible, has_spectacles=bool(look.band.any()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at a crop, all at 256 px: the crop, its mesh in the plane, skin distance, masks."""
+
+    work_bgr: Image
+    points: Floats
+    distance: Floats
+    band: Image
+    visible: Floats
+
+
+def _look_at(face: AlignedFace) -> _Look:
+    size = face.crop_bgr.shape[0]
+    work = face.crop_bgr
+    if size != WORK_SIZE_PX:
+        work = to_levels(resize(face.crop_bgr.astype(np.float32), size_px=_WORK_PX))
     points = face.mesh[:, :2] * np.float32(WORK_SIZE_PX / size)
     distance = skin_distance(work, points=points)
     band = np.zeros_like(work[:, :, 0])
     if has_spectacles(work, points=points):
         band = _temple_band(points)
     cover = blur(_find_cover(distance, points, band).astype(np.float32), sigma=2)
-    visible = resize(1 - cover, size_px=(size, size))
-    temples = band & (distance > COVER_LIKELY)
-    if not temples.any():
-        return TargetCover(visible, np.zeros_like(visible), face.crop_bgr)
-    temples = dilate(temples.astype(np.uint8), 5)
-    fill = resize(_fill_temples(work, distance, points, temples), size_px=(size, size))
-    soft = resize(blur(temples.astype(np.float32), sigma=1), size_px=(size, size))
-    return TargetCover(visible, soft, to_levels(crop + (fill - crop) * soft[:, :, np.newaxis]))
+    return _Look(work, points, distance, band, np.asarray(1 - cover, dtype=np.float32))
 
 
 def _fill_temples(work_bgr: Image, distance: Floats, points: Floats, temples: Image) -> Floats:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from inference.pipeline.aligner import AlignedFace
+from inference.pipeline.masks.cover import CoverHint
 from inference.pipeline.types import Embedding, Floats, Image, Landmarks
 
 
@@ -31,10 +32,12 @@ class SwapTarget:
         aligned: cut out by the swapper's template at one of its crop sizes.
         embedding: its own identity by the swapper's recogniser; needed only where a weight mixes it
             in or pushes away from it.
+        cover: what earlier frames say about hair and spectacles in front of it.
     """
 
     aligned: AlignedFace
     embedding: Embedding | None = None
+    cover: CoverHint | None = None
 
 
 @dataclass(frozen=True, slots=True)

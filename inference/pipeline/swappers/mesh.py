@@ -100,7 +100,7 @@ class MeshSwapper:
         if size not in self._models:
             raise ValueError(f"the swapper takes crops of {sorted(self._models)} px, not {size}")
         model, face = self._models[size], source.for_size(size)
-        covers = [find_cover_of_target(target.aligned) for target in targets]
+        covers = [find_cover_of_target(target.aligned, hint=target.cover) for target in targets]
         # The graph counts from the crop's edge, pixel coordinates from the first pixel's centre.
         half = np.asarray([0.5, 0.5, 0], dtype=np.float32)
         points = np.stack([(target.aligned.mesh + half) / size for target in targets])
@@ -122,6 +122,8 @@ class MeshSwapper:
 
 def _over_clean(crop_bgr: Floats, mask: Floats, cover: TargetCover) -> SwappedCrop:
     """The swap over the cleaned target, as one layer; both cover what they replace."""
+    if cover.temples is None:
+        return SwappedCrop(crop_bgr=np.ascontiguousarray(crop_bgr), mask=mask)
     rest = (1 - mask) * np.clip(cover.temples * 2, 0, 1)
     total = mask + rest
     share = (mask / np.maximum(total, 1e-6))[:, :, np.newaxis]

@@ -43,6 +43,7 @@ class AudioTranscoder:
     Attributes:
         target: the stream in the result.
         packets_count: packets written so far.
+        damaged_count: packets that could not be decoded.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class AudioTranscoder:
         target.codec_context.open()
         self.target = target
         self.packets_count = 0
+        self.damaged_count = 0
         self._stream = stream
         self._output = output
         self._rate = rate
@@ -77,20 +79,27 @@ class AudioTranscoder:
         try:
             frames = self._stream.decode(packet)
         except (av.error.FFmpegError, ValueError):
+            self.damaged_count += 1
             return
         for frame in frames:
-            self._place(frame)
-            for piece in self._resampler.resample(frame):
-                self._write(np.asarray(piece.to_ndarray(), dtype=np.float32))
+            self._resample(frame)
 
     def finish(self) -> None:
         """Write what the decoder, the resampler and the encoder hold back."""
-        for frame in self._stream.decode(None):
-            for piece in self._resampler.resample(frame):
-                self._write(np.asarray(piece.to_ndarray(), dtype=np.float32))
-        for piece in self._resampler.resample(None):
-            self._write(np.asarray(piece.to_ndarray(), dtype=np.float32))
+        try:
+            held = self._stream.decode(None)
+        except (av.error.FFmpegError, ValueError):
+            held = []
+        for frame in held:
+            self._resample(frame)
+        self._resample(None)
         self._mux(None)
+
+    def _resample(self, frame: AudioFrame | None) -> None:
+        if frame is not None:
+            self._place(frame)
+        for piece in self._resampler.resample(frame):
+            self._write(np.asarray(piece.to_ndarray(), dtype=np.float32))
 
     def _place(self, frame: AudioFrame) -> None:
         """Follow the timestamps where they leave the count of samples."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -17,7 +18,7 @@ from av.stream import Stream
 
 from inference.pipeline.video.audio import AudioTranscoder
 from inference.pipeline.video.formats import OutputFormat
-from inference.pipeline.video.opening import open_source
+from inference.pipeline.video.opening import open_source, read_packets
 from inference.pipeline.video.probe import stream_infos
 from inference.pipeline.video.timing import OutputClock
 from inference.pipeline.video.types import (
@@ -37,6 +38,22 @@ _LEAD_S: Final = 10
 # How far behind the end of a part packets may lie among earlier ones.
 _TAIL_S: Final = 10
 _DAMAGES_MAX: Final = 25
+_PACKET_ERRORS: Final = (
+    av.error.InvalidDataError,
+    av.error.PatchWelcomeError,
+    av.error.ArgumentError,
+)
+_EMPTY_CUE: Final = b"\x00\x00"
+# QuickTime knows these languages by their other code of ISO 639-2.
+_MOV_LANGUAGES: Final = {
+    "deu": "ger",
+    "nld": "dut",
+    "ell": "gre",
+    "isl": "ice",
+    "zho": "chi",
+    "sqi": "alb",
+    "mkd": "mac",
+}
 _LEFT_OUT: Final = {
     "video": "covers and further pictures",
     # MP4 keeps chapter titles in such a stream; those are carried as chapters.
@@ -82,6 +99,7 @@ def carry_plan(
 
 class _Track(Protocol):
     packets_count: int
+    damaged_count: int
 
     def feed(self, packet: Packet[Stream]) -> None:
         """Take a packet of the source."""
@@ -130,16 +148,16 @@ class StreamCarrier:
 
     def outcomes(self) -> tuple[StreamOutcome, ...]:
         """What happened to every stream but the pictures."""
-        return tuple(
-            StreamOutcome(
-                stream=outcome.stream,
-                outcome=outcome.outcome,
-                reason=outcome.reason,
-                packets_count=self._tracks[outcome.stream.index].packets_count,
-            )
-            if outcome.stream.index in self._tracks
-            else outcome
-            for outcome in self._outcomes
+        return tuple(self._final(outcome) for outcome in self._outcomes)
+
+    def _final(self, outcome: StreamOutcome) -> StreamOutcome:
+        track = self._tracks.get(outcome.stream.index)
+        if track is None:
+            return outcome
+        if track.damaged_count and not track.packets_count:
+            outcome = replace(outcome, outcome="lost", reason="all its packets are damaged")
+        return replace(
+            outcome, packets_count=track.packets_count, damaged_count=track.damaged_count
         )
 
     def close(self) -> None:
@@ -183,7 +201,7 @@ class StreamCarrier:
             )
         except (av.error.FFmpegError, ValueError) as error:
             return StreamOutcome(line, "lost", f"it cannot be encoded as {codec}: {error}")
-        _describe(stream, track.target)
+        self._describe(stream, track.target)
         self._tracks[stream.index] = track
         return StreamOutcome(line, "encoded", reason)
 
@@ -193,18 +211,40 @@ class StreamCarrier:
     def _copy(self, stream: Stream, line: StreamInfo) -> StreamOutcome:
         if stream.codec_context is None and stream.type != "attachment":
             return StreamOutcome(line, "lost", "its codec is unknown")
-        try:
-            target = self._output.add_stream_from_template(stream)
-        except ValueError:
-            return StreamOutcome(
-                line, "lost", f".{self._plan.container} does not take {line.codec}"
-            )
-        _describe(stream, target)
+        reason = self._why_not(stream, line)
+        if reason:
+            return StreamOutcome(line, "lost", reason)
+        target = self._output.add_stream_from_template(stream)
+        self._describe(stream, target)
         if stream.type != "attachment":
             self._tracks[stream.index] = _PacketCopier(
                 target=target, output=self._output, plan=self._plan, kind=stream.type
             )
         return StreamOutcome(line, "copied")
+
+    def _why_not(self, stream: Stream, line: StreamInfo) -> str:
+        """Why the container does not take a stream as it is; empty if it does.
+
+        A trial in memory, because a header that cannot be written would end the whole run.
+        """
+        try:
+            with av.open(io.BytesIO(), "w", format=self._output.format.name) as trial:
+                trial.add_stream_from_template(stream)
+                if stream.type != "attachment":
+                    trial.start_encoding()
+        except av.error.FFmpegError:
+            return "its header is damaged"
+        except ValueError:
+            return f".{self._plan.container} does not take {line.codec}"
+        return ""
+
+    def _describe(self, source: Stream, target: Stream) -> None:
+        """Language, title and roles (default, forced, commentary) go along."""
+        kept = {key: value for key, value in source.metadata.items() if key in _METADATA_KEYS}
+        if self._plan.container == "mov" and "language" in kept:
+            kept["language"] = _MOV_LANGUAGES.get(kept["language"], kept["language"])
+        target.metadata.update(kept)
+        target.disposition = source.disposition
 
     def _copy_chapters(self) -> None:
         """Copy the chapters that lie in the result, moved to its clock and cut to it."""
@@ -227,7 +267,7 @@ class StreamCarrier:
         streams = [self._container.streams[index] for index in self._tracks]
         while True:
             try:
-                for packet in self._container.demux(streams):
+                for packet in read_packets(self._container, streams):
                     if packet.pts is None and packet.dts is None:
                         continue
                     end_s = self._plan.end_s
@@ -258,6 +298,7 @@ class _PacketCopier:
         self._is_subtitle = kind == "subtitle"
         self._last_dts: int | None = None
         self.packets_count = 0
+        self.damaged_count = 0
 
     def feed(self, packet: Packet[Stream]) -> None:
         tick_s = packet.time_base
@@ -265,7 +306,7 @@ class _PacketCopier:
         dts = (packet.dts if packet.dts is not None else packet.pts or 0) - shift
         pts = (packet.pts if packet.pts is not None else packet.dts or 0) - shift
         duration = packet.duration or 0
-        if not self._is_inside(pts * tick_s, duration * tick_s):
+        if not self._is_inside(pts * tick_s, duration * tick_s) or self._is_filler(packet):
             return
         if self._is_subtitle and pts < 0:
             duration, pts, dts = duration + pts, 0, 0
@@ -277,11 +318,20 @@ class _PacketCopier:
         packet.pts, packet.dts = pts, dts
         packet.stream = self._target
         self._last_dts = dts
-        self._output.mux(packet)
-        self.packets_count += 1
+        try:
+            self._output.mux(packet)
+        except _PACKET_ERRORS:
+            # Some containers look into packets; one that makes no sense is not worth the rest.
+            self.damaged_count += 1
+        else:
+            self.packets_count += 1
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+    def _is_filler(self, packet: Packet[Stream]) -> bool:
+        """MP4 fills the gaps between subtitles with empty ones, and would do so once more."""
+        return self._is_subtitle and packet.size == len(_EMPTY_CUE) and bytes(packet) == _EMPTY_CUE
 
     def _is_inside(self, start_s: Fraction, duration_s: Fraction) -> bool:
         if self._plan.end_s is not None and start_s >= self._plan.end_s:
@@ -290,10 +340,3 @@ class _PacketCopier:
             return True
         # A subtitle that is still shown at the start stays; sound begins at the next packet.
         return start_s >= 0 or (self._is_subtitle and start_s + duration_s > 0)
-
-
-def _describe(source: Stream, target: Stream) -> None:
-    """Language, title and roles (default, forced, commentary) go along."""
-    kept = {key: value for key, value in source.metadata.items() if key in _METADATA_KEYS}
-    target.metadata.update(kept)
-    target.disposition = source.disposition

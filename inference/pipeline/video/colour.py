@@ -32,6 +32,9 @@ _MATRICES: Final = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
+# White of 16-bit RGB: as stored, and as FFmpeg's scaler makes it from YCbCr (measured).
+_RGB_WHITE: Final = 65535
+_YUV_WHITE: Final = 65283
 _HD_SIDE_PX: Final = (1280, 720)
 _PEAK_NITS: Final = 1000.0
 _PEAK_LIMITS_NITS: Final = (203.0, 10000.0)
@@ -92,7 +95,9 @@ class FrameConverter:
         wide = self._info.wide_colour
         if wide is not None:
             rgb = self._read(frame, "rgb48le")
-            return orient(to_sdr(rgb.astype(np.uint16, copy=False), colour=wide)), None
+            white = _RGB_WHITE if frame.format.is_rgb else _YUV_WHITE
+            sdr = to_sdr(rgb.astype(np.uint16, copy=False), white_code=white, colour=wide)
+            return orient(sdr), None
         if not self._info.has_alpha:
             return orient(self._read(frame, "bgr24")), None
         bgra = orient(self._read(frame, "bgra"))

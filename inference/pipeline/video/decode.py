@@ -21,7 +21,7 @@ from inference.pipeline.video.errors import (
     VideoTooLargeError,
     VideoTooLongError,
 )
-from inference.pipeline.video.opening import alpha_decoder, open_source
+from inference.pipeline.video.opening import alpha_decoder, decoder_guard, open_source, read_packets
 from inference.pipeline.video.probe import packet_pts
 from inference.pipeline.video.timing import PtsRepairer
 from inference.pipeline.video.types import Source, VideoInfo, VideoLimits
@@ -139,14 +139,18 @@ class FrameReader:
             while waiting:
                 early = waiting.popleft()
                 yield DecodedFrame(early.frame, early.pts, early.duration, is_lead_in=True)
-            self._check_limits(item.frame)
+            self._check_limits(item)
             yield item
 
-    def _check_limits(self, frame: VideoFrame) -> None:
+    def _check_limits(self, item: DecodedFrame) -> None:
+        frame = item.frame
         self.frames_count += 1
         self.concealed_count += frame.is_corrupt
         if self.frames_count > self._limits.frames_max:
             raise VideoTooLongError(f"more than {self._limits.frames_max} frames")
+        # A damaged timestamp far ahead would freeze the picture for days.
+        if (item.pts - self._info.first_pts) * self._info.time_base > self._limits.duration_max_s:
+            raise VideoTooLongError(f"a frame lies behind {self._limits.duration_max_s} s")
         side = max(frame.width, frame.height)
         pixels = frame.width * frame.height
         if side > self._limits.side_max_px or pixels > self._limits.pixels_max:
@@ -199,7 +203,7 @@ class FrameReader:
         """Pts of the key frame that a seek lands on."""
         try:
             container.seek(pts, stream=stream)
-            packet = next(container.demux(stream), None)
+            packet = next(read_packets(container, [stream]), None)
         except av.error.FFmpegError:
             return None
         return packet_pts(packet, info=self._info) if packet is not None else None
@@ -226,6 +230,14 @@ class FrameReader:
                 continue
             for frame in frames:
                 yield self._timed(frame)
+        # The decoder holds frames back as long as earlier ones could still come.
+        try:
+            held = decoder.decode(None)
+        except (av.error.FFmpegError, ValueError) as error:
+            self._count_corrupt(error)
+            return
+        for frame in held:
+            yield self._timed(frame)
 
     def _decoder(self, stream: VideoStream) -> av.VideoCodecContext:
         pixels_max = self._limits.pixels_max
@@ -234,7 +246,7 @@ class FrameReader:
             return special
         context = stream.codec_context
         if not context.is_open:
-            context.options = {"max_pixels": str(pixels_max)}
+            context.options = decoder_guard(pixels_max)
             context.thread_count = self._threads
             context.thread_type = "AUTO" if self._threads > 1 else "NONE"
         return context
@@ -245,7 +257,7 @@ class FrameReader:
         """All packets; a damaged stretch is skipped where the container can go on behind it."""
         while True:
             try:
-                yield from container.demux(stream)
+                yield from read_packets(container, [stream])
             except av.error.FFmpegError as error:
                 self._count_corrupt(error)
                 continue

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from inference.pipeline.video.carry import StreamCarrier, carry_plan
 from inference.pipeline.video.errors import SegmentMismatchError
 from inference.pipeline.video.formats import OutputFormat, choose_format
-from inference.pipeline.video.opening import open_source
+from inference.pipeline.video.opening import open_source, read_packets
 from inference.pipeline.video.probe import probe_video
 from inference.pipeline.video.timing import OutputClock, encoder_rate, output_clock
 from inference.pipeline.video.types import Segment, TranscodeOptions, VideoInfo, VideoReport
@@ -191,7 +191,7 @@ def _packets(
     container: InputContainer, stream: VideoStream, path: Path
 ) -> Iterator[Packet[VideoStream]]:
     try:
-        yield from (packet for packet in container.demux(stream) if packet.size)
+        yield from read_packets(container, [stream])
     except av.error.FFmpegError as error:
         raise SegmentMismatchError(f"{path.name} is damaged: {error}") from error
 

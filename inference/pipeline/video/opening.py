@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import av
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from inference.pipeline.video.errors import (
@@ -16,6 +19,8 @@ from inference.pipeline.video.errors import (
     UnsupportedVideoError,
 )
 from inference.pipeline.video.types import Source
+
+StreamT = TypeVar("StreamT", bound=Stream)
 
 # Playlists, image sequences and concat scripts are left out on purpose: they open other files.
 _DEMUXERS: Final = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,nut"
@@ -54,6 +59,8 @@ _LIMITS: Final = {
     "probesize": "5000000",
     "analyzeduration": "10000000",
 }
+_ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_PADDING_PX: Final = 65536
 _OPEN_TIMEOUT_S: Final = 20.0
 _READ_TIMEOUT_S: Final = 60.0
 # Cut files whose container is recognised are damaged rather than foreign.
@@ -77,7 +84,7 @@ def open_source(source: Source, *, pixels_max: int | None = None) -> InputContai
         raise UnreadableVideoError("the file is empty")
     # The prefix keeps a file name from being taken for a protocol.
     file: object = f"file:{source}" if isinstance(source, Path) else source
-    options = {"max_pixels": str(pixels_max)} if pixels_max else {}
+    options = decoder_guard(pixels_max) if pixels_max else {}
     try:
         return av.open(
             file,
@@ -91,6 +98,28 @@ def open_source(source: Source, *, pixels_max: int | None = None) -> InputContai
         if _is_known(head):
             raise UnreadableVideoError(f"the file is damaged or cut short: {error}") from error
         raise UnsupportedVideoError("the file is not a video of a format we read") from error
+
+
+def decoder_guard(pixels_max: int) -> dict[str, str]:
+    """Options that keep a decoder from allocating far more than the limits allow.
+
+    Decoders count with padding, so the guard is loose; the exact size is checked apart.
+    """
+    return {"max_pixels": str(2 * pixels_max + _PADDING_PX)}
+
+
+def read_packets(
+    container: InputContainer, streams: Sequence[StreamT]
+) -> Generator[Packet[StreamT], None, None]:
+    """The packets of some streams in the file's order; only those that hold data."""
+    try:
+        for packet in container.demux(*streams):
+            # An empty packet would tell a decoder that the stream ends.
+            if packet.size:
+                yield cast("Packet[StreamT]", packet)
+    except IndexError:
+        # Streams that appear midway confuse the library behind the last packet, never before.
+        return
 
 
 def main_video_stream(container: InputContainer) -> VideoStream:
@@ -107,7 +136,7 @@ def main_video_stream(container: InputContainer) -> VideoStream:
     stream = next((s for s in moving if s.disposition & disposition.default), moving[0])
     codec = codec_name(stream)
     if codec not in _CODECS:
-        raise UnsupportedVideoError(f"the video codec '{codec or 'unknown'}' is not supported")
+        raise UnsupportedVideoError(f"the video codec is {codec or 'unknown'}: not supported")
     return stream
 
 
@@ -142,12 +171,12 @@ def alpha_decoder(stream: VideoStream, *, pixels_max: int | None) -> av.VideoCod
 
     VP8 and VP9 keep transparency as a second picture beside each packet.
     """
-    if stream.metadata.get("alpha_mode") != "1":
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    name = _ALPHA_DECODERS.get(codec_name(stream))
+    if tags.get("alpha_mode") != "1" or name is None:
         return None
-    decoder = av.CodecContext.create(
-        {"vp8": "libvpx", "vp9": "libvpx-vp9"}[codec_name(stream)], "r"
-    )
+    decoder = av.CodecContext.create(name, "r")
     assert isinstance(decoder, av.VideoCodecContext)
     if pixels_max:
-        decoder.options = {"max_pixels": str(pixels_max)}
+        decoder.options = decoder_guard(pixels_max)
     return decoder

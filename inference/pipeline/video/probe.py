@@ -30,8 +30,10 @@ from inference.pipeline.video.errors import (
 from inference.pipeline.video.opening import (
     alpha_decoder,
     codec_name,
+    decoder_guard,
     main_video_stream,
     open_source,
+    read_packets,
 )
 from inference.pipeline.video.types import (
     Orientation,
@@ -46,6 +48,7 @@ from inference.pipeline.video.types import (
 _PACKETS_MAX: Final = 250
 _MATRIX_LENGTH: Final = 9
 _ASPECT_MAX: Final = 50
+_DURATION_IS_END: Final = frozenset({"matroska,webm", "flv"})
 # Two rates differ if they are further apart than rounding to milliseconds explains.
 _RATE_TOLERANCE: Final = 0.02
 # Sound may start this much before zero: encoders prepend samples that players drop.
@@ -158,18 +161,19 @@ def _check_length(info: VideoInfo, limits: VideoLimits) -> None:
 
 def _read_start(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> _Start:
     """Decode the first frame and look at the packets around it."""
-    stream.codec_context.options = {"max_pixels": str(limits.pixels_max)}
+    stream.codec_context.options = decoder_guard(limits.pixels_max)
     decoder = alpha_decoder(stream, pixels_max=limits.pixels_max) or stream.codec_context
     packets: list[Packet[VideoStream]] = []
     frame: VideoFrame | None = None
     try:
-        for packet in islice(container.demux(stream), _PACKETS_MAX):
+        for packet in islice(read_packets(container, [stream]), _PACKETS_MAX):
             if packet.has_sidedata("encryption_info"):
                 raise EncryptedVideoError("the pictures are encrypted")
-            if packet.size:
-                packets.append(packet)
+            packets.append(packet)
             if frame is None:
                 frame = _first_frame(decoder, packet)
+        if frame is None:
+            frame = _first_frame(decoder, None)
     except (av.error.FFmpegError, ValueError) as error:
         if frame is None:
             raise UnreadableVideoError(f"the video is damaged: {error}") from error
@@ -190,7 +194,9 @@ def _read_start(container: InputContainer, stream: VideoStream, limits: VideoLim
     )
 
 
-def _first_frame(decoder: av.VideoCodecContext, packet: Packet[VideoStream]) -> VideoFrame | None:
+def _first_frame(
+    decoder: av.VideoCodecContext, packet: Packet[VideoStream] | None
+) -> VideoFrame | None:
     try:
         frames = decoder.decode(packet)
     except av.error.InvalidDataError:
@@ -271,8 +277,10 @@ def _duration(container: InputContainer, stream: VideoStream, fps: Fraction) -> 
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     if container.duration:
-        # The container's counts from its start, which may lie before the pictures'.
-        return Fraction(container.duration, av.time_base)
+        start = max(0, container.start_time or 0)
+        # These two write the end of the last frame where others write its distance from the start.
+        is_end = container.format.name in _DURATION_IS_END and container.duration > start
+        return Fraction(container.duration - (start if is_end else 0), av.time_base)
     return Fraction(max(1, stream.frames)) / fps
 
 

@@ -17,7 +17,7 @@ from inference.pipeline.video.colour import FrameConverter
 from inference.pipeline.video.decode import DecodedFrame, DecodeRange, FrameReader, trim_range
 from inference.pipeline.video.errors import InvalidOutputError, VideoTooLongError
 from inference.pipeline.video.formats import OutputFormat, output_size
-from inference.pipeline.video.timing import OutputClock, Shot, output_clock, with_ends
+from inference.pipeline.video.timing import OutputClock, Shot, output_clock, with_ends, with_shots
 from inference.pipeline.video.types import (
     Frame,
     FrameFn,
@@ -85,7 +85,7 @@ class Rendering:
         self._clock: OutputClock | None = None
         self._size_px: tuple[int, int] | None = None
         self._frames_out = 0
-        self._dropped_count = 0
+        self._used_count = 0
         self._repeated_count = 0
         self._ticks_count = 0
 
@@ -127,10 +127,9 @@ class Rendering:
             own = _chain(first, decoded)
             triples = ((item, item.pts, item.duration) for item in own)
             timed_frames = with_ends(triples, end_of_last=self._end_of_last)
-            for index, timed in enumerate(timed_frames):
-                shots = self._count(self.clock.shots(timed))
-                if shots:
-                    yield self._make_work(converter, timed.frame, index, shots)
+            for index, (timed, shots) in enumerate(with_shots(timed_frames, self.clock)):
+                self._count(shots)
+                yield self._make_work(converter, timed.frame, index, shots)
 
     def make_worker(self) -> Callable[[Work], Rendered]:
         """A function for one worker thread, with scratch state of its own."""
@@ -147,7 +146,7 @@ class Rendering:
         return VideoReport(
             frames_in=self._reader.frames_count,
             frames_out=self._frames_out,
-            dropped_count=self._dropped_count,
+            dropped_count=self._reader.frames_count - self._used_count,
             repeated_count=self._repeated_count,
             repaired_pts_count=self._reader.repaired_pts_count,
             corrupt_packets_count=self._reader.corrupt_packets_count,
@@ -177,16 +176,15 @@ class Rendering:
         # A segment ends where the plan says, so that its neighbours agree.
         return self.segment.end_pts if self.segment is not None else self._reader.stop_pts
 
-    def _count(self, shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
+    def _count(self, shots: tuple[Shot, ...]) -> None:
         self._frames_out += len(shots)
-        self._dropped_count += not shots
-        self._repeated_count += max(0, len(shots) - 1)
+        self._used_count += 1
+        self._repeated_count += len(shots) - 1
         self._ticks_count += sum(shot.duration for shot in shots)
         if self._frames_out > self.options.limits.frames_max:
             raise VideoTooLongError(
                 f"the result would have more than {self.options.limits.frames_max} frames"
             )
-        return shots
 
     def _make_work(
         self, converter: FrameConverter, item: DecodedFrame, index: int, shots: tuple[Shot, ...]

@@ -19,7 +19,7 @@ from inference.pipeline.video.errors import (
     UnreadableVideoError,
     VideoTooLongError,
 )
-from inference.pipeline.video.opening import open_source
+from inference.pipeline.video.opening import open_source, read_packets
 from inference.pipeline.video.probe import packet_pts, probe_video
 from inference.pipeline.video.types import Segment, Trim, VideoInfo, VideoLimits
 
@@ -118,8 +118,8 @@ def _read_index(source: Path, info: VideoInfo, limits: VideoLimits) -> _Index:
             for other in container.streams:
                 if other.index != stream.index:
                     other.discard = av.stream.Discard.all
-            for packet in container.demux(stream):
-                if not packet.size or packet.is_discard:
+            for packet in read_packets(container, [stream]):
+                if packet.is_discard:
                     continue
                 pts = packet_pts(packet, info=info)
                 if pts is None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
 from inference.pipeline.video.types import VideoInfo
@@ -25,7 +26,6 @@ class TimedFrame(Generic[FrameT]):
     frame: FrameT
     start_pts: int
     end_pts: int
-    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +87,15 @@ class OutputClock:
         """When a source frame is written: once, or as often as the rate asks for.
 
         With a rate, the result's picture k stands for time k / fps and shows the source frame of
-        that time; the last one is cut so that the result ends with the source.
+        that time.
         """
         start, end = self.time_of(timed.start_pts), self.time_of(timed.end_pts)
         if self.fps is None:
-            firsts = [self.ticks_of(start)]
-            behind = self.ticks_of(end)
-        else:
-            numbers = range(math.ceil(start * self.fps), math.ceil(end * self.fps))
-            firsts = [self.ticks_of(number / self.fps) for number in numbers]
-            behind = self.ticks_of(end if timed.is_last else numbers.stop / self.fps)
-        ends = [*firsts[1:], behind]
-        return tuple(
-            Shot(first, max(1, after - first)) for first, after in zip(firsts, ends, strict=False)
-        )
+            first = self.ticks_of(start)
+            return (Shot(first, max(1, self.ticks_of(end) - first)),)
+        numbers = range(math.ceil(start * self.fps), math.ceil(end * self.fps) + 1)
+        edges = [self.ticks_of(number / self.fps) for number in numbers]
+        return tuple(Shot(first, behind - first) for first, behind in pairwise(edges))
 
 
 def output_clock(*, time_base: Fraction, zero_pts: int, fps: Fraction | None) -> OutputClock:
@@ -129,10 +124,34 @@ def with_ends(
     held: tuple[FrameT, int, int] | None = None
     for entry in frames:
         if held is not None:
-            yield TimedFrame(held[0], held[1], entry[1], is_last=False)
+            yield TimedFrame(held[0], held[1], entry[1])
         held = entry
     if held is not None:
         frame, pts, duration = held
         end_pts = end_of_last()
         end_pts = pts + duration if end_pts is None else end_pts
-        yield TimedFrame(frame, pts, max(pts + 1, end_pts), is_last=True)
+        yield TimedFrame(frame, pts, max(pts + 1, end_pts))
+
+
+def with_shots(
+    frames: Iterable[TimedFrame[FrameT]], clock: OutputClock
+) -> Iterator[tuple[TimedFrame[FrameT], tuple[Shot, ...]]]:
+    """The frames that are written at least once, and when; the rest is dropped.
+
+    The very last shot is cut, so that a result with a new rate ends exactly with the source.
+    """
+    held: tuple[TimedFrame[FrameT], tuple[Shot, ...]] | None = None
+    end_pts = 0
+    for timed in frames:
+        end_pts = timed.end_pts
+        shots = clock.shots(timed)
+        if not shots:
+            continue
+        if held is not None:
+            yield held
+        held = timed, shots
+    if held is not None:
+        timed, shots = held
+        first = shots[-1].pts
+        duration = max(1, clock.ticks_of(clock.time_of(end_pts)) - first)
+        yield timed, (*shots[:-1], Shot(first, duration))

@@ -42,9 +42,12 @@ _TO_BT709: Final[dict[str, tuple[tuple[float, float, float], ...]]] = {
 }
 
 
-def to_sdr(rgb: NDArray[np.uint16], *, colour: WideColour) -> Image:
-    """(H, W, 3) uint16 full-range R'G'B' of ``colour`` -> (H, W, 3) uint8 BGR, SDR BT.709."""
-    light = _to_light(rgb, colour.transfer)
+def to_sdr(rgb: NDArray[np.uint16], *, white_code: int, colour: WideColour) -> Image:
+    """(H, W, 3) uint16 full-range R'G'B' of ``colour`` -> (H, W, 3) uint8 BGR, SDR BT.709.
+
+    ``white_code`` is the code of the largest value, 65535 unless a converter rounds it.
+    """
+    light = _to_light(rgb, colour.transfer, white_code)
     if colour.transfer != "gamma":
         light = _compress(light, colour.peak_nits)
     matrix = np.asarray(_TO_BT709[colour.primaries], dtype=np.float32)
@@ -74,9 +77,9 @@ def hlg_to_scene(code: Doubles) -> Doubles:
     return np.where(code <= 0.5, low, high)  # noqa: PLR2004 - the knee of the standard
 
 
-def _to_light(rgb: NDArray[np.uint16], transfer: str) -> Floats:
+def _to_light(rgb: NDArray[np.uint16], transfer: str, white_code: int) -> Floats:
     """Code values -> light of the display."""
-    light = _code_table(transfer)[rgb]
+    light = _code_table(transfer, white_code)[rgb]
     if transfer == "hlg":
         luma = light @ np.asarray(_LUMA_BT2020, dtype=np.float32)
         gain = cv2.pow(np.maximum(luma, 1e-6), _HLG_GAMMA - 1) * (_HLG_PEAK_NITS / WHITE_NITS)
@@ -94,10 +97,10 @@ def _compress(light: Floats, peak_nits: float) -> Floats:
     return np.asarray(light * scale[:, :, np.newaxis], dtype=np.float32)
 
 
-@lru_cache(maxsize=4)
-def _code_table(transfer: str) -> Floats:
+@lru_cache(maxsize=6)
+def _code_table(transfer: str, white_code: int) -> Floats:
     """(65536,) float32: light of every 16-bit code."""
-    code = np.arange(_CODES) / (_CODES - 1)
+    code = np.minimum(np.arange(_CODES) / white_code, 1)
     if transfer == "pq":
         light = pq_to_nits(code) / WHITE_NITS
     elif transfer == "hlg":

@@ -277,12 +277,14 @@ class StreamOutcome:
         outcome: ``copied`` bit by bit, ``encoded`` anew, or ``lost``.
         reason: why it was encoded or lost; empty for copies.
         packets_count: packets written.
+        damaged_count: packets that were left out because they are damaged.
     """
 
     stream: StreamInfo
     outcome: Literal["copied", "encoded", "lost"]
     reason: str = ""
     packets_count: int = 0
+    damaged_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
