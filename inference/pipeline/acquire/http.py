@@ -92,7 +92,7 @@ class Fetcher:
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
             urllib.request.UnknownHandler(),
-            _KeepEncryption(),
+            KeepEncryption(),
         ):
             self._opener.add_handler(handler)
 
@@ -169,7 +169,7 @@ class Fetcher:
             )
 
 
-class _KeepEncryption(urllib.request.HTTPRedirectHandler):
+class KeepEncryption(urllib.request.HTTPRedirectHandler):
     """Follows redirections, but never from https to an address anybody could tamper with."""
 
     def redirect_request(
@@ -181,6 +181,11 @@ class _KeepEncryption(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
+        """The next request; the parameters are urllib's.
+
+        Raises:
+            SourceError: it would leave encryption.
+        """
         if req.type == "https" and not newurl.startswith("https://"):
             raise SourceError("the source redirects to an unencrypted address", is_final=True)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import http.client
+import io
 import threading
+import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.stand_ins.build import build_stand_in
+from inference.pipeline.acquire.http import KeepEncryption, SourceError
 from inference.pipeline.acquire.importing import Trust, import_file
 from inference.pipeline.acquire.pull import PullOptions, pull_model
 from inference.pipeline.errors import (
@@ -216,6 +220,14 @@ def test_a_redirection_to_a_local_file_is_not_followed(site, spec, tmp_path):
     with pytest.raises(ModelDownloadError):
         pull(spec, tmp_path)
     assert visible(tmp_path) == set()
+
+
+def test_a_redirection_away_from_encryption_is_not_followed(site):
+    request = urllib.request.Request("https://models.example.com/model.onnx")
+    with pytest.raises(SourceError, match="unencrypted"):
+        KeepEncryption().redirect_request(
+            request, io.BytesIO(), 302, "Found", http.client.HTTPMessage(), site.url("/model.onnx")
+        )
 
 
 def test_a_redirection_is_followed(site, spec, swapper_data, tmp_path):

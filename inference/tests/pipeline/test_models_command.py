@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from benchmarks.stand_ins.build import build_stand_in
 from inference.pipeline.registry.load import load_registry
+from inference.tests.pipeline.http_site import serve
 
 OWN_MODELS = """
 [models.own_enhancer]
@@ -161,6 +162,21 @@ def test_bench_prints_a_table(own_dir):
 def test_bench_without_runs_is_refused(own_dir, runs):
     with pytest.raises(CommandError, match="at least 1"):
         run("bench", "face_mesh_468", "--runs", runs, folder=own_dir)
+
+
+def test_pull_brings_a_model_and_what_it_needs(own_dir, tmp_path, settings):
+    extra = tmp_path / "own.toml"
+    settings.MODELS_EXTRA = str(extra)
+    with serve() as site:
+        for key in ("first", "second"):
+            site.files[f"/{key}.onnx"] = build_stand_in(load_registry().spec("gfpgan_1.2"))
+        source = f'sources = ["{site.address}/{{file}}"]'
+        first = OWN_MODELS.replace("own_enhancer", "first").replace("sources = []", source)
+        second = first.replace("first", "second") + 'requires = ["first"]\n'
+        extra.write_text(first + second)
+        said = run("pull", "second", "--trust-first-use", folder=own_dir)
+    assert [line.split(":")[0] for line in said.splitlines()] == ["first", "second"]
+    assert "7 models in order" in run("verify", folder=own_dir)
 
 
 def test_pull_while_offline_says_what_to_do_instead(own_dir, settings):
