@@ -8,6 +8,7 @@ from typing import Final
 
 from inference.pipeline.registry.load import load_registry
 from inference.pipeline.registry.policy import LicencePolicy
+from inference.pipeline.safety.check import SafetyCheck, SafetyPolicy
 from inference.pipeline.sessions.loading import LoadedModel, SessionOptions
 from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.swappers import mesh
@@ -28,6 +29,7 @@ class EngineConfig:
         sessions: where and how models run.
         memory_budget_bytes: for all open models together; 0 sets no limit.
         extra_models: a deployment's own registry file, or None.
+        safety: what content is refused.
     """
 
     model_dir: Path
@@ -35,13 +37,20 @@ class EngineConfig:
     sessions: SessionOptions = field(default_factory=SessionOptions)
     memory_budget_bytes: int = 0
     extra_models: Path | None = None
+    safety: SafetyPolicy = field(default_factory=SafetyPolicy)
 
 
 class Engine:
     """The open sessions of a process. Threads and jobs may share one engine."""
 
-    def __init__(self, pool: SessionPool) -> None:
+    def __init__(self, pool: SessionPool, *, safety: SafetyPolicy | None = None) -> None:
+        """Use the sessions of a pool.
+
+        Raises:
+            SafetyUnavailableError: content has to be checked and a classifier cannot be opened.
+        """
         self._pool = pool
+        self._safety = SafetyCheck(pool, safety or SafetyPolicy())
 
     @classmethod
     def open(cls, config: EngineConfig) -> Engine:
@@ -51,6 +60,7 @@ class Engine:
             ModelMissingError: a file is not there.
             ModelMismatchError: other bytes, tensors or execution providers than described.
             ModelNotAllowedError: refused by the licence policy.
+            SafetyUnavailableError: content has to be checked and a classifier cannot be opened.
         """
         pool = SessionPool(
             registry=load_registry(extra=config.extra_models),
@@ -61,12 +71,17 @@ class Engine:
         )
         for key in BUILT_IN:
             pool.get(key)
-        return cls(pool)
+        return cls(pool, safety=config.safety)
 
     @property
     def pool(self) -> SessionPool:
         """Where the stages get their models."""
         return self._pool
+
+    @property
+    def safety(self) -> SafetyCheck:
+        """Checks content as the deployment demands."""
+        return self._safety
 
     def model(self, key: str) -> LoadedModel:
         """An open model; see ``SessionPool.get``."""

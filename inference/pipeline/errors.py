@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Where = Literal["source", "target"]
+ContentWhere = Literal["source", "target", "result"]
 
 
 class PipelineError(Exception):
@@ -116,3 +117,24 @@ class SeveralFacesError(PipelineError):
         self.code = f"several_faces_in_{where}"
         self.where = where
         self.count = count
+
+
+class ContentBlockedError(PipelineError):
+    """The deployment's classifiers object to a picture or a video.
+
+    Attributes:
+        where: ``source``, ``target`` or ``result``.
+        objectors: keys of the classifiers that objected.
+    """
+
+    def __init__(self, where: ContentWhere, objectors: tuple[str, ...]) -> None:
+        super().__init__(f"{', '.join(objectors)} object to the {where}")
+        self.code = f"content_blocked_in_{where}"
+        self.where = where
+        self.objectors = objectors
+
+
+class SafetyUnavailableError(PipelineError):
+    """Content has to be checked and cannot be: nothing passes until that is repaired."""
+
+    code = "safety_unavailable"

@@ -122,10 +122,14 @@ def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
         InvalidOptionsError: a mode without the people it needs, or an unknown identity.
         NoFaceFoundError: a source has no usable face; ``source``. A reference has none; ``target``.
         SeveralFacesError: a source has several where one is needed.
+        ContentBlockedError: the deployment refuses a source.
         PipelineError: a model is missing, altered or not allowed.
     """
     _check_people(request)
     spec = request.spec
+    for identity in request.identities:
+        for image_bgr in identity.images_bgr:
+            engine.safety.require(image_bgr, where="source")
     swapper = open_swapper(engine.pool, spec.swapper)
     finder = FaceAnalyser(engine.pool, _analysis(spec, score_min=_SOURCE_SCORE_MIN))
     pictures = [_source_pictures(finder, identity) for identity in request.identities]

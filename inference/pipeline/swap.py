@@ -31,10 +31,12 @@ def swap_image(
         NoFaceFoundError: a picture has no usable face, or none that is meant.
         SeveralFacesError: a picture has several faces where one is needed.
         InvalidOptionsError: see ``prepare_job``.
+        ContentBlockedError: the deployment refuses a source, the target or the result.
         StoppedError: the observer asked to stop.
     """
     enter(observer, "detect", 0.0)
     job = prepare_job(engine=engine, request=request)
+    engine.safety.require(target_bgr, where="target")
     enter(observer, "detect", 0.5)
     faces = usable(job.analyser.find(target_bgr), where="target")
     casts = job.director.cast(
@@ -57,6 +59,7 @@ def _swap(job: Job, target_bgr: Image, casts: Sequence[Cast], observer: Observer
         on_faces=lambda count: enter(observer, "swap", count / len(casts)),
     )
     observer.progress("swap", 1.0)
+    job.engine.safety.require(result, where="result")
     reports = []
     for index, cast in enumerate(casts):
         enter(observer, "blend", index / len(casts))

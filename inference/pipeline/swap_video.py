@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from inference.pipeline.engine import LANDMARKER, Engine
-from inference.pipeline.errors import NoFaceFoundError
+from inference.pipeline.errors import ContentWhere, NoFaceFoundError, PipelineError
 from inference.pipeline.frame import swap_frame
 from inference.pipeline.job import Job, SwapRequest, prepare_job
 from inference.pipeline.masks.cover import CoverHint
+from inference.pipeline.safety.check import VideoSampler
 from inference.pipeline.selection.casting import Cast
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swap import enter
@@ -28,12 +29,14 @@ from inference.pipeline.video.types import (
     Segment,
     TrackedFrameFn,
     TranscodeOptions,
+    VideoInfo,
     VideoReport,
 )
 
 # A track's identity is looked at again after this many frames, so that one bad look does not last.
 _EMBED_EVERY: Final = 25
 _EMBEDDINGS_MAX: Final = 5
+_CHECKED: Final[tuple[ContentWhere, ContentWhere]] = ("target", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,14 @@ def swap_video(
             ``target``: then no result is left.
         SeveralFacesError: the mode is ``one`` and a frame has more.
         StoppedError: the observer asked to stop.
+        ContentBlockedError: the deployment refuses a source, the target or the result.
         PipelineError: the video cannot be read or written, see ``transcode``.
     """
     enter(observer, "detect", 0.0)
     job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
     observer.progress("prepare", 1.0)
     info = probe_video(paths.target, limits=options.limits)
-    run = VideoRun(job, fps=float(info.fps))
+    run = VideoRun(job, fps=float(info.fps), frames_total=_frames_total(options, info, segment))
     video = transcode(
         source=paths.target,
         target=paths.result,
@@ -114,10 +118,22 @@ def swap_video(
         observer=observer,
         segment=segment,
     )
+    try:
+        run.finish()
+    except PipelineError:
+        paths.result.unlink()
+        raise
     if segment is None and not run.faces_swapped:
         paths.result.unlink()
         raise NoFaceFoundError("target")
     return run.report(video)
+
+
+def _frames_total(options: TranscodeOptions, info: VideoInfo, segment: Segment | None) -> int:
+    """Frames that will be seen; 0 where a trim leaves it open."""
+    if segment is not None:
+        return segment.frames_count
+    return info.frames_count if options.trim is None else 0
 
 
 def for_video(spec: SwapSpec) -> SwapSpec:
@@ -146,8 +162,8 @@ class _Part:
 class VideoRun:
     """The state of one run: tracks, their persons, and counts."""
 
-    def __init__(self, job: Job, *, fps: float) -> None:
-        """Begin before the first frame."""
+    def __init__(self, job: Job, *, fps: float, frames_total: int = 0) -> None:
+        """Begin before the first frame; ``frames_total`` is 0 where it is not known."""
         self._job = job
         uses_mesh = job.spec.landmarker.models == (LANDMARKER,)
         self._tracker = FaceTracker(
@@ -157,6 +173,16 @@ class VideoRun:
             fps=fps,
         )
         self._covers = CoverMemory(template=job.painter.swapper.template)
+        between = max(1, round(fps))
+        self._target_sampler, self._result_sampler = (
+            VideoSampler(
+                check=job.engine.safety,
+                where=where,
+                frames_between=between,
+                frames_total=frames_total,
+            )
+            for where in _CHECKED
+        )
         self._people: dict[int, _Person] = {}
         self._star: int | None = None
         self._lock = threading.Lock()
@@ -168,6 +194,8 @@ class VideoRun:
 
     def track(self, frame: Frame) -> list[_Part]:
         """Find or follow the faces of the next frame, and cast them; one thread, in order."""
+        if self._target_sampler.is_due(frame.index):
+            self._target_sampler.look(frame.image_bgr)
         started = time.perf_counter()
         tracked = self._tracker.update(frame.image_bgr)
         casts = [
@@ -194,7 +222,18 @@ class VideoRun:
         spent = time.perf_counter() - started
         with self._lock:
             self._paint_s += spent
+            if self._result_sampler.is_due(frame.index):
+                self._result_sampler.look(result)
         return result
+
+    def finish(self) -> None:
+        """Judge what was sampled.
+
+        Raises:
+            ContentBlockedError: the deployment refuses the target or the result.
+        """
+        self._target_sampler.finish()
+        self._result_sampler.finish()
 
     def report(self, video: VideoReport) -> VideoSwapReport:
         """What the run did."""

@@ -38,6 +38,7 @@ _LEAD_S: Final = 10
 # How far behind the end of a part packets may lie among earlier ones.
 _TAIL_S: Final = 10
 _DAMAGES_MAX: Final = 25
+_BY_PACKETS: Final = frozenset({"ac3", "eac3", "truehd", "mlp"})
 _PACKET_ERRORS: Final = (
     av.error.InvalidDataError,
     av.error.PatchWelcomeError,
@@ -228,7 +229,13 @@ class StreamCarrier:
         A trial in memory, because a header that cannot be written would end the whole run.
         """
         try:
-            with av.open(io.BytesIO(), "w", format=self._output.format.name) as trial:
+            # Such an MP4 describes its streams at the start instead of at the end; some codecs
+            # are only described by their packets.
+            is_early = self._plan.container in {"mp4", "mov"} and line.codec not in _BY_PACKETS
+            flags = {"movflags": "empty_moov"} if is_early else {}
+            with av.open(
+                io.BytesIO(), "w", format=self._output.format.name, container_options=flags
+            ) as trial:
                 trial.add_stream_from_template(stream)
                 if stream.type != "attachment":
                     trial.start_encoding()
@@ -315,6 +322,9 @@ class _PacketCopier:
             # Containers insist on ascending times; a repeated one is moved by the least there is.
             dts = self._last_dts + 1
             pts = max(pts, dts)
+        if not duration and self._last_dts is not None:
+            # A last packet without duration would not be played.
+            packet.duration = dts - self._last_dts
         packet.pts, packet.dts = pts, dts
         packet.stream = self._target
         self._last_dts = dts

@@ -149,7 +149,8 @@ class FrameReader:
         if self.frames_count > self._limits.frames_max:
             raise VideoTooLongError(f"more than {self._limits.frames_max} frames")
         # A damaged timestamp far ahead would freeze the picture for days.
-        if (item.pts - self._info.first_pts) * self._info.time_base > self._limits.duration_max_s:
+        ticks = max(item.pts - self._info.first_pts, item.duration)
+        if ticks * self._info.time_base > self._limits.duration_max_s:
             raise VideoTooLongError(f"a frame lies behind {self._limits.duration_max_s} s")
         side = max(frame.width, frame.height)
         pixels = frame.width * frame.height

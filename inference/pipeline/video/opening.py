@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from inference.pipeline.video.boxes import check_tables
 from inference.pipeline.video.errors import (
     NoVideoStreamError,
     UnreadableVideoError,
@@ -82,6 +83,8 @@ def open_source(source: Source, *, pixels_max: int | None = None) -> InputContai
     head = _read_head(source)
     if not head:
         raise UnreadableVideoError("the file is empty")
+    if head[:4] != b"RIFF":
+        _check_boxes(source)
     # The prefix keeps a file name from being taken for a protocol.
     file: object = f"file:{source}" if isinstance(source, Path) else source
     options = decoder_guard(pixels_max) if pixels_max else {}
@@ -159,6 +162,15 @@ def _read_head(source: Source) -> bytes:
     except OSError as error:
         raise UnreadableVideoError(f"the file cannot be read: {error.strerror}") from error
     return head
+
+
+def _check_boxes(source: Source) -> None:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            check_tables(file)
+        return
+    check_tables(source)
+    source.seek(0)
 
 
 def _is_known(head: bytes) -> bool:

@@ -14,6 +14,7 @@ from inference.pipeline.video.types import VideoInfo
 # Finer clocks do not fit the 32 bits of some containers, or overflow encoders.
 _CLOCK_MAX_HZ: Final = 1_000_000
 _RATE_DENOMINATOR_MAX: Final = 1001
+_RATE_MIN: Final = Fraction(1, 10)
 _FALLBACK_CLOCK: Final = Fraction(1, 90_000)
 
 FrameT = TypeVar("FrameT")
@@ -109,7 +110,7 @@ def output_clock(*, time_base: Fraction, zero_pts: int, fps: Fraction | None) ->
 
 def encoder_rate(clock: OutputClock, info: VideoInfo) -> Fraction:
     """The frame rate that encoders and containers are told; timestamps are what counts."""
-    return (clock.fps or info.fps).limit_denominator(_RATE_DENOMINATOR_MAX)
+    return max((clock.fps or info.fps).limit_denominator(_RATE_DENOMINATOR_MAX), _RATE_MIN)
 
 
 def with_ends(
