@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import random
+import struct
 import subprocess
 import sys
 import time
@@ -151,6 +153,72 @@ def test_a_container_that_lies_about_the_size_does_no_harm(tmp_path: Path):
     except VideoTooLargeError:
         return
     assert (info.width, info.height) == (96, 64)
+
+
+_ANNOUNCED = 50_000_000
+
+
+def _with_rows(data: bytes, name: bytes, offset: int, *values: int) -> bytes:
+    """Overwrite 32-bit numbers behind the name of a table."""
+    at = data.index(name) + offset
+    packed = struct.pack(f">{len(values)}I", *values)
+    return data[:at] + packed + data[at + len(packed) :]
+
+
+def _announcing(data: bytes) -> bytes:
+    """An MP4 of a few kilobytes that announces fifty million frames of one byte."""
+    data = _with_rows(data, b"stsz", 8, 1, _ANNOUNCED)
+    data = _with_rows(data, b"stsc", 16, _ANNOUNCED)
+    return _with_rows(data, b"stts", 12, _ANNOUNCED)
+
+
+def test_tables_that_announce_millions_of_frames_are_refused_before_they_are_read(
+    tmp_path: Path,
+):
+    data = _announcing(make_clip(tmp_path / "clip.mp4").read_bytes())
+    started_at = time.monotonic()
+    with pytest.raises(VideoTooLongError, match="announces"):
+        probe_video(_write(tmp_path / "bomb.mp4", data), limits=LIMITS)
+    assert time.monotonic() - started_at < 2
+    # The same where a demuxer would only find the tables by looking into padding.
+    hidden = data.replace(b"moov", b"free")
+    with pytest.raises(VideoTooLongError, match="announces"):
+        probe_video(_write(tmp_path / "hidden.mp4", hidden), limits=LIMITS)
+    with pytest.raises(VideoTooLongError, match="announces"):
+        probe_video(io.BytesIO(data), limits=LIMITS)
+
+
+def test_fragments_that_announce_millions_of_frames_are_refused(tmp_path: Path):
+    clip = Clip(container={"movflags": "frag_keyframe+empty_moov"})
+    data = make_clip(tmp_path / "clip.mp4", clip).read_bytes()
+    assert probe_video(tmp_path / "clip.mp4", limits=LIMITS).width == 96
+    lying = _write(tmp_path / "bomb.mp4", _with_rows(data, b"trun", 8, _ANNOUNCED))
+    with pytest.raises(VideoTooLongError, match="announces"):
+        probe_video(lying, limits=LIMITS)
+
+
+def test_an_edit_list_that_shows_everything_again_and_again_is_refused(tmp_path: Path):
+    data = make_clip(tmp_path / "clip.mp4").read_bytes()
+    # Within the track, so that the sizes of the boxes around it still fit.
+    at = data.index(b"elst") - 4
+    rows = 60_000
+    edits = struct.pack(">III", 2000, 0, 65536) * rows
+    box = struct.pack(">I4sII", 16 + len(edits), b"elst", 0, rows) + edits
+    old = int.from_bytes(data[at : at + 4], "big")
+    grown = data[:at] + box + data[at + old :]
+    for name in (b"moov", b"trak", b"edts"):
+        place = grown.index(name) - 4
+        size = int.from_bytes(grown[place : place + 4], "big") + len(box) - old
+        grown = grown[:place] + size.to_bytes(4, "big") + grown[place + 4 :]
+    with pytest.raises(VideoTooLongError, match="announces"):
+        probe_video(_write(tmp_path / "edits.mp4", grown), limits=LIMITS)
+
+
+def test_long_uncompressed_sound_is_not_mistaken_for_a_lie(tmp_path: Path):
+    clip = Clip(times=tuple(range(0, 1500 * 512, 512)), sounds=(Sound("pcm_s16le", 60.0),))
+    path = make_clip(tmp_path / "clip.mov", clip)
+    # 2,880,000 samples, each of which the container counts.
+    assert probe_video(path, limits=LIMITS).duration_s == 60
 
 
 def test_a_codec_that_hides_a_larger_picture_is_refused(tmp_path: Path):

@@ -110,6 +110,17 @@ def test_a_trim_cuts_sound_at_packets_and_keeps_it_in_step(tmp_path: Path):
     assert max(after.values()) > end - start - packet_s
 
 
+@pytest.mark.parametrize("codec", ["ac3", "eac3", "mp3", "flac", "libopus", "alac", "mp2"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_other_sound_codecs_are_copied_too(tmp_path: Path, codec: str, suffix: str):
+    clip = Clip(times=tuple(range(0, 2000, 40)), tick_s=_MS, sounds=(Sound(codec),))
+    source = make_clip(tmp_path / "in.mkv", clip)
+    target = tmp_path / f"out.{suffix}"
+    report = run(source, target)
+    assert [line.outcome for line in report.streams] == ["copied"]
+    assert packet_digests(target, "audio") == packet_digests(source, "audio")
+
+
 def _samples(path: Path) -> tuple[Fraction, np.ndarray]:
     """Start and samples of the first channel, decoded."""
     with av.open(str(path)) as container:
