@@ -86,6 +86,7 @@ def engine_config() -> EngineConfig:
     # See swap() for why these are imported here.
     from inference.pipeline.engine import EngineConfig  # noqa: PLC0415
     from inference.pipeline.registry.policy import LicencePolicy  # noqa: PLC0415
+    from inference.pipeline.safety.check import SafetyPolicy  # noqa: PLC0415
     from inference.pipeline.sessions.loading import SessionOptions  # noqa: PLC0415
     from inference.pipeline.sessions.providers import (  # noqa: PLC0415
         DeviceOptions,
@@ -111,6 +112,11 @@ def engine_config() -> EngineConfig:
         ),
         memory_budget_bytes=settings.MODELS_MEMORY_MAX_BYTES,
         extra_models=Path(settings.MODELS_EXTRA) if settings.MODELS_EXTRA else None,
+        safety=SafetyPolicy(
+            models=tuple(settings.SAFETY_MODELS),
+            votes_min=settings.SAFETY_VOTES_MIN,
+            video_share_max=settings.SAFETY_VIDEO_SHARE_MAX,
+        ),
     )
 
 
