@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -44,6 +44,9 @@ _PACKET_ERRORS: Final = (
     av.error.PatchWelcomeError,
     av.error.ArgumentError,
 )
+# No pause in a sound track is longer; what jumps further is damage.
+_JUMP_MAX_S: Final = 3600
+_DURATION_MAX: Final = 2**31 - 1
 _EMPTY_CUE: Final = b"\x00\x00"
 # QuickTime knows these languages by their other code of ISO 639-2.
 _MOV_LANGUAGES: Final = {
@@ -114,12 +117,22 @@ class StreamCarrier:
 
     Reading apart keeps memory flat even if the source stores all sound behind all pictures.
     Attachments need no packets. Close it after use.
+
+    Args:
+        poll: called before every packet; may raise.
     """
 
     def __init__(
-        self, source: Path, *, info: VideoInfo, output: OutputContainer, plan: CarryPlan
+        self,
+        source: Path,
+        *,
+        info: VideoInfo,
+        output: OutputContainer,
+        plan: CarryPlan,
+        poll: Callable[[], None],
     ) -> None:
         self._plan = plan
+        self._poll = poll
         self._output = output
         self._container = open_source(source)
         self._tracks: dict[int, _Track] = {}
@@ -141,6 +154,7 @@ class StreamCarrier:
         while self._next is not None:
             if until_s is not None and self._time_of(self._next) >= until_s:
                 return
+            self._poll()
             self._tracks[self._next.stream_index].feed(self._next)
             self._next = next(self._packets, None)
         if until_s is None:
@@ -312,19 +326,24 @@ class _PacketCopier:
         shift = round(self._plan.zero_s / tick_s)
         dts = (packet.dts if packet.dts is not None else packet.pts or 0) - shift
         pts = (packet.pts if packet.pts is not None else packet.dts or 0) - shift
-        duration = packet.duration or 0
+        duration = min(max(packet.duration or 0, 0), _DURATION_MAX)
         if not self._is_inside(pts * tick_s, duration * tick_s) or self._is_filler(packet):
             return
         if self._is_subtitle and pts < 0:
             duration, pts, dts = duration + pts, 0, 0
-            packet.duration = duration
-        if self._last_dts is not None and dts <= self._last_dts:
+        last = self._last_dts
+        if last is not None and not self._is_subtitle and (dts - last) * tick_s > _JUMP_MAX_S:
+            # After a damaged timestamp everything behind it would seem to go backwards.
+            self.damaged_count += 1
+            return
+        if last is not None and dts <= last:
             # Containers insist on ascending times; a repeated one is moved by the least there is.
-            dts = self._last_dts + 1
+            dts = last + 1
             pts = max(pts, dts)
-        if not duration and self._last_dts is not None:
+        if not duration and not self._is_subtitle and last is not None:
             # A last packet without duration would not be played.
-            packet.duration = dts - self._last_dts
+            duration = dts - last
+        packet.duration = duration
         packet.pts, packet.dts = pts, dts
         packet.stream = self._target
         self._last_dts = dts
@@ -346,7 +365,8 @@ class _PacketCopier:
     def _is_inside(self, start_s: Fraction, duration_s: Fraction) -> bool:
         if self._plan.end_s is not None and start_s >= self._plan.end_s:
             return False
-        if not self._plan.is_trimmed:
-            return True
-        # A subtitle that is still shown at the start stays; sound begins at the next packet.
-        return start_s >= 0 or (self._is_subtitle and start_s + duration_s > 0)
+        if self._is_subtitle:
+            # One that is still shown at the start stays.
+            return start_s >= 0 or start_s + duration_s > 0
+        # Cut sound begins with the first whole packet; uncut, with what players drop themselves.
+        return start_s >= 0 or not self._plan.is_trimmed

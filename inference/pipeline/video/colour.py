@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final, cast
 
+import av.error
 import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
@@ -14,6 +15,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.reformatter import Interpolation as Flags
 
 from inference.pipeline.types import Image
+from inference.pipeline.video.errors import UnsupportedVideoError
 from inference.pipeline.video.tonemap import to_sdr
 from inference.pipeline.video.types import Primaries, Transfer, VideoInfo, WideColour
 
@@ -22,7 +24,6 @@ _CONVERT: Final = int(Flags.BICUBIC | _EXACT)
 _RESIZE: Final = int(Flags.LANCZOS | _EXACT)
 _MATTE: Final = 255.0
 # Codes of ISO/IEC 23091-2 (H.273), which FFmpeg uses too.
-_UNKNOWN_MATRIX: Final = frozenset({0, 2, 3})
 _MATRICES: Final = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -42,8 +43,8 @@ _P3_PRIMARIES: Final = (11, 12)
 
 
 def matrix_of(frame: VideoFrame) -> int:
-    """H.273 code of the YCbCr matrix; untagged video is BT.709 from 720 lines on, else BT.601."""
-    if frame.colorspace not in _UNKNOWN_MATRIX:
+    """H.273 code of the YCbCr matrix; if untagged BT.709 from 720 lines on, else BT.601."""
+    if frame.colorspace in _MATRICES:
         return frame.colorspace
     is_hd = frame.width >= _HD_SIDE_PX[0] or frame.height >= _HD_SIDE_PX[1]
     return 1 if is_hd else 6
@@ -148,19 +149,24 @@ class FrameConverter:
         is_rgb = frame.format.is_rgb
         size = (self._info.stored_width, self._info.stored_height)
         is_same_size = (frame.width, frame.height) == size
-        converted = self._reader.reformat(
-            frame,
-            # A stream that changes its size midway is brought back to the first one.
-            width=size[0],
-            height=size[1],
-            format=layout,
-            interpolation=_CONVERT if is_same_size else _RESIZE,
-            src_colorspace=None if is_rgb else _MATRICES.get(matrix_of(frame)),
-            src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
-            dst_color_range=ColorRange.JPEG,
-            threads=1,
-        )
-        return np.asarray(converted.to_ndarray())
+        try:
+            converted = self._reader.reformat(
+                frame,
+                # A stream that changes its size midway is brought back to the first one.
+                width=size[0],
+                height=size[1],
+                format=layout,
+                interpolation=_CONVERT if is_same_size else _RESIZE,
+                src_colorspace=None if is_rgb else _MATRICES[matrix_of(frame)],
+                src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
+                dst_color_range=ColorRange.JPEG,
+                threads=1,
+            )
+        except av.error.FFmpegError as error:
+            raise UnsupportedVideoError(f"pixels of '{frame.format.name}' are not read") from error
+        pixels: Image = np.asarray(converted.to_ndarray())
+        # Decoders look back at their own frames, which frame functions may draw on.
+        return pixels.copy() if converted is frame else pixels
 
 
 def _lay_over_white(bgra: Image) -> Image:

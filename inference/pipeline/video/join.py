@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import av
 import av.error
@@ -15,6 +17,8 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from inference.pipeline.errors import StoppedError
+from inference.pipeline.types import Observer
 from inference.pipeline.video.carry import StreamCarrier, carry_plan
 from inference.pipeline.video.errors import SegmentMismatchError
 from inference.pipeline.video.formats import OutputFormat, choose_format
@@ -23,6 +27,8 @@ from inference.pipeline.video.probe import probe_video
 from inference.pipeline.video.timing import OutputClock, encoder_rate, output_clock
 from inference.pipeline.video.types import Segment, TranscodeOptions, VideoInfo, VideoReport
 from inference.pipeline.video.writer import mark_stream, open_output, result_metadata, whole_file
+
+STAGE: Final = "join"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ def join_segments(
     source: Path,
     target: Path,
     options: TranscodeOptions,
+    observer: Observer,
 ) -> VideoReport:
     """Make the whole result from the rendered segments of one plan.
 
@@ -50,8 +57,10 @@ def join_segments(
         source: the video that was planned; sound and everything else come from it.
         target: path of the result.
         options: the same as the segments were rendered with.
+        observer: gets the stage ``join``.
 
     Raises:
+        StoppedError: the observer asked to stop.
         SegmentMismatchError: a segment is missing, foreign, or encoded with other settings.
         PipelineError: see ``probe_video`` and ``choose_format``.
     """
@@ -70,15 +79,19 @@ def join_segments(
     ):
         stream = _add_stream(output, template, chosen, clock, info)
         plan = carry_plan(chosen=chosen, options=options, clock=clock, info=info)
-        carrier = StreamCarrier(source, info=info, output=output, plan=plan)
+        poll = partial(_check_stop, observer)
+        carrier = StreamCarrier(source, info=info, output=output, plan=plan, poll=poll)
         with closing(carrier):
-            for packet in _timed_packets(parts, clock, joint):
+            for place, packet in enumerate(_timed_packets(parts, clock, joint)):
+                poll()
+                observer.progress(STAGE, place / len(joint.pts))
                 carrier.advance(until_s=(packet.dts or 0) * clock.tick_s)
                 packet.stream = stream
                 output.mux(packet)
             carrier.advance(until_s=None)
             outcomes = carrier.outcomes()
         width, height = stream.width, stream.height
+    observer.progress(STAGE, 1.0)
     return VideoReport(
         frames_in=len(joint.pts),
         frames_out=len(joint.pts),
@@ -93,6 +106,11 @@ def join_segments(
         height=height,
         streams=outcomes,
     )
+
+
+def _check_stop(observer: Observer) -> None:
+    if observer.should_stop():
+        raise StoppedError(STAGE)
 
 
 def _check_plan(parts: Sequence[Path], segments: Sequence[Segment]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -98,7 +98,7 @@ def _render(rendering: Rendering, path: Path, progress: _Progress) -> tuple[Stre
         first = next(shown, None)
         if first is None:
             raise UnreadableVideoError("no frame is left at this frame rate")
-        with _open_sink(rendering, path, first) as sink:
+        with _open_sink(rendering, path, first, progress.check) as sink:
             for result in chain((first,), shown):
                 sink.write(result)
                 progress.add(len(result.shots))
@@ -164,7 +164,9 @@ class _Sink:
 
 
 @contextmanager
-def _open_sink(rendering: Rendering, path: Path, first: Rendered) -> Iterator[_Sink]:
+def _open_sink(
+    rendering: Rendering, path: Path, first: Rendered, poll: Callable[[], None]
+) -> Iterator[_Sink]:
     options, chosen = rendering.options.output, rendering.chosen
     is_segment = rendering.segment is not None
     metadata = {} if is_segment else result_metadata(rendering.source, options=options)
@@ -193,6 +195,7 @@ def _open_sink(rendering: Rendering, path: Path, first: Rendered) -> Iterator[_S
                 clock=rendering.clock,
                 info=rendering.info,
             ),
+            poll=poll,
         )
         with closing(carrier):
             yield _Sink(output, encoder=encoder, carrier=carrier)

@@ -247,13 +247,14 @@ def _write_captions(
 class Watcher:
     """An observer that keeps what it was told and may stop after some frames."""
 
-    def __init__(self, *, stop_after: int | None = None) -> None:
+    def __init__(self, *, stop_after: int | None = None, stage: str = "video") -> None:
         self.fractions: list[float] = []
         self.steps: list[VideoProgress] = []
         self._stop_after = stop_after
+        self._stage = stage
 
     def progress(self, stage: str, fraction: float) -> None:
-        assert stage == "video"
+        assert stage == self._stage
         self.fractions.append(fraction)
 
     def frames_done(self, progress: VideoProgress) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from inference.pipeline.errors import StoppedError
 from inference.pipeline.types import Image
 from inference.pipeline.video.errors import InvalidOutputError, SegmentMismatchError
 from inference.pipeline.video.join import join_segments
@@ -25,6 +27,7 @@ from inference.pipeline.video.types import (
     TranscodeOptions,
     Trim,
     VideoCodec,
+    VideoReport,
 )
 from inference.tests.pipeline.video.media import (
     LIMITS,
@@ -71,6 +74,10 @@ def _render(
             segment=segment,
         )
     return parts
+
+
+def _join(parts: Sequence[Path], **arguments: Any) -> VideoReport:
+    return join_segments(parts, **arguments, observer=Watcher(stage="join"))
 
 
 def _options(container: ContainerName = "mp4", **output: object) -> TranscodeOptions:
@@ -130,7 +137,7 @@ def test_joined_parts_equal_a_run_that_was_not_split(
     assert len(plan) == 3
     parts = _render(source, tmp_path, plan, options)
     joined, whole = tmp_path / f"joined.{container}", tmp_path / f"whole.{container}"
-    report = join_segments(parts, segments=plan, source=source, target=joined, options=options)
+    report = _join(parts, segments=plan, source=source, target=joined, options=options)
     unsplit = transcode(
         source=source, target=whole, frame_fn=same, options=options, observer=Watcher()
     )
@@ -197,11 +204,11 @@ def test_a_lost_part_can_be_rendered_alone_and_gives_the_same_result(tmp_path: P
     plan = plan_segments(source, target_s=3, limits=LIMITS)
     parts = _render(source, tmp_path, plan, options)
     first = tmp_path / "first.mp4"
-    join_segments(parts, segments=plan, source=source, target=first, options=options)
+    _join(parts, segments=plan, source=source, target=first, options=options)
     parts[1].unlink()
     _render(source, tmp_path, plan[1:2], options)
     again = tmp_path / "again.mp4"
-    join_segments(parts, segments=plan, source=source, target=again, options=options)
+    _join(parts, segments=plan, source=source, target=again, options=options)
     assert packet_digests(first, "video") == packet_digests(again, "video")
     assert first.read_bytes() == again.read_bytes()
 
@@ -214,7 +221,7 @@ def test_a_new_rate_is_the_same_with_and_without_parts(tmp_path: Path, fps: Frac
     assert len(plan) >= 4
     parts = _render(source, tmp_path, plan, options)
     joined, whole = tmp_path / "joined.mp4", tmp_path / "whole.mp4"
-    report = join_segments(parts, segments=plan, source=source, target=joined, options=options)
+    report = _join(parts, segments=plan, source=source, target=joined, options=options)
     unsplit = transcode(
         source=source, target=whole, frame_fn=same, options=options, observer=Watcher()
     )
@@ -230,7 +237,7 @@ def test_a_variable_rate_is_the_same_with_and_without_parts(tmp_path: Path):
     assert len(plan) >= 3
     parts = _render(source, tmp_path, plan, options)
     joined = tmp_path / "joined.mp4"
-    join_segments(parts, segments=plan, source=source, target=joined, options=options)
+    _join(parts, segments=plan, source=source, target=joined, options=options)
     assert [at / _MS for _, at, _ in read_frames(joined)] == times
 
 
@@ -243,7 +250,7 @@ def test_a_trim_is_planned_and_joined(tmp_path: Path):
     options = dataclasses.replace(_options(), trim=trim)
     parts = _render(source, tmp_path, plan, options)
     joined, whole = tmp_path / "joined.mp4", tmp_path / "whole.mp4"
-    join_segments(parts, segments=plan, source=source, target=joined, options=options)
+    _join(parts, segments=plan, source=source, target=joined, options=options)
     transcode(source=source, target=whole, frame_fn=same, options=options, observer=Watcher())
     assert [f[0] for f in read_frames(joined)] == list(range(33, 200))
     assert [f[:2] for f in read_frames(joined)] == [f[:2] for f in read_frames(whole)]
@@ -287,7 +294,7 @@ def test_transparency_survives_splitting(tmp_path: Path):
     assert len(plan) == 4
     parts = _render(source, tmp_path, plan, options)
     joined = tmp_path / "joined.webm"
-    report = join_segments(parts, segments=plan, source=source, target=joined, options=options)
+    report = _join(parts, segments=plan, source=source, target=joined, options=options)
     assert report.is_alpha_kept
     info = probe_video(joined, limits=LIMITS)
     assert info.has_alpha
@@ -307,7 +314,7 @@ def test_a_video_with_broken_timestamps_is_not_split(tmp_path: Path):
     options = _options()
     parts = _render(source, tmp_path, plan, options)
     joined, whole = tmp_path / "joined.mp4", tmp_path / "whole.mp4"
-    join_segments(parts, segments=plan, source=source, target=joined, options=options)
+    _join(parts, segments=plan, source=source, target=joined, options=options)
     report = transcode(
         source=source, target=whole, frame_fn=same, options=options, observer=Watcher()
     )
@@ -325,7 +332,7 @@ def test_parts_that_do_not_fit_together_are_refused(tmp_path: Path):
     def join(files: Sequence[Path], segments: Sequence[Segment] = plan) -> None:
         target = tmp_path / "joined.mp4"
         with pytest.raises(SegmentMismatchError):
-            join_segments(files, segments=segments, source=source, target=target, options=options)
+            _join(files, segments=segments, source=source, target=target, options=options)
         assert not target.exists()
 
     join(parts[:2])
@@ -348,3 +355,25 @@ def test_a_part_needs_to_know_the_final_container(tmp_path: Path):
     plan = plan_segments(source, target_s=3, limits=LIMITS)
     with pytest.raises(InvalidOutputError):
         _render(source, tmp_path, plan, TranscodeOptions(limits=LIMITS))
+
+
+def test_joining_can_be_stopped_and_leaves_nothing(tmp_path: Path):
+    class Stopper(Watcher):
+        def should_stop(self) -> bool:
+            return len(self.fractions) >= 20
+
+    source = make_clip(tmp_path / "in.mp4", _clip("mp4"))
+    options = _options()
+    plan = plan_segments(source, target_s=3, limits=LIMITS)
+    parts = _render(source, tmp_path, plan, options)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoppedError):
+        join_segments(
+            parts,
+            segments=plan,
+            source=source,
+            target=tmp_path / "joined.mp4",
+            options=options,
+            observer=Stopper(stage="join"),
+        )
+    assert sorted(tmp_path.iterdir()) == before
