@@ -19,7 +19,6 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from inference.pipeline.video.colour import is_full_range, matrix_of, side_data_of, wide_colour_of
 from inference.pipeline.video.errors import (
     EncryptedVideoError,
     UnreadableVideoError,
@@ -34,6 +33,12 @@ from inference.pipeline.video.opening import (
     main_video_stream,
     open_source,
     read_packets,
+)
+from inference.pipeline.video.tags import (
+    is_full_range,
+    matrix_of,
+    side_data_of,
+    wide_colour_of,
 )
 from inference.pipeline.video.types import (
     Orientation,

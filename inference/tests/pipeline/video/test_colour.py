@@ -164,6 +164,8 @@ def _rolled_off(nits: float, peak: float) -> float:
     """ITU-R BT.2390 EETF from ``peak`` to 203 cd/m2."""
     top = _pq_code(203.0) / _pq_code(peak)
     level = _pq_code(nits) / _pq_code(peak)
+    if top >= 1:
+        return nits
     knee = 1.5 * top - 0.5
     if level >= knee:
         t = (level - knee) / (1 - knee)
@@ -175,14 +177,15 @@ def _rolled_off(nits: float, peak: float) -> float:
     return _pq_nits(level * _pq_code(peak))
 
 
-def _reference_sdr(patch: tuple[int, int, int], *, transfer: str) -> np.ndarray:
+def _reference_sdr(
+    patch: tuple[int, int, int], *, transfer: str, peak: float = 1000.0, is_full: bool = False
+) -> np.ndarray:
     """BGR 0..255 in float64 from 10-bit BT.2020 codes, by the formulas in docs/video.md."""
-    rgb = _rgb_codes(patch, bits=10, kr=0.2627, kb=0.0593, is_full=False)
+    rgb = _rgb_codes(patch, bits=10, kr=0.2627, kb=0.0593, is_full=is_full)
     if transfer == "pq":
         nits = [_pq_nits(min(max(code, 0.0), 1.0)) for code in rgb]
     else:
         nits = _hlg_nits(rgb)
-    peak = 1000.0
     brightest = min(max(nits), peak)
     factor = _rolled_off(brightest, peak) / brightest if brightest > 1e-6 else 1.0
     red, green, blue = (value * factor / 203.0 for value in nits)
@@ -211,6 +214,50 @@ def test_hdr_becomes_sdr_by_the_documented_formula(tmp_path: Path, transfer: str
     for patch, image in zip(_PATCHES_10, images, strict=True):
         expected = _reference_sdr(patch, transfer=transfer)
         # One level of rounding, and what a 10-bit code near black weighs after the gamma.
+        assert np.abs(image[32, 32] - expected).max() <= 1.5, patch
+
+
+@pytest.mark.parametrize(
+    ("params", "peak"),
+    [
+        ("max-cll=4000,400", 4000),
+        (
+            "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(20000000,1)",
+            2000,
+        ),
+        ("hrd=0", 1000),
+        ("max-cll=100,50", 203),
+    ],
+)
+def test_the_peak_of_a_programme_is_read_and_used(tmp_path: Path, params: str, peak: int):
+    path = _write_patches(
+        tmp_path / "hdr.mp4",
+        _PATCHES_10,
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        options={"x265-params": f"lossless=1:log-level=error:{params}"},
+        tags={"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1},
+    )
+    info, images = _decode_all(path)
+    assert info.wide_colour is not None
+    assert info.wide_colour.peak_nits == peak
+    for patch, image in zip(_PATCHES_10, images, strict=True):
+        expected = _reference_sdr(patch, transfer="pq", peak=float(peak))
+        assert np.abs(image[32, 32] - expected).max() <= 1.5, patch
+
+
+def test_full_range_hdr_is_right(tmp_path: Path):
+    path = _write_patches(
+        tmp_path / "hdr.mp4",
+        _PATCHES_10,
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        options={"x265-params": "lossless=1:log-level=error"},
+        tags={"colorspace": 9, "color_primaries": 9, "color_trc": 18, "color_range": 2},
+    )
+    _, images = _decode_all(path)
+    for patch, image in zip(_PATCHES_10, images, strict=True):
+        expected = _reference_sdr(patch, transfer="hlg", is_full=True)
         assert np.abs(image[32, 32] - expected).max() <= 1.5, patch
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -47,6 +49,22 @@ def test_an_open_file_is_probed_like_a_path(tmp_path: Path):
     with path.open("rb") as file:
         assert probe_video(file, limits=LIMITS) == from_path
     assert probe_video(io.BytesIO(path.read_bytes()), limits=LIMITS) == from_path
+
+
+def test_probing_needs_no_heavy_library():
+    program = (
+        "import sys, inference.pipeline.video.probe; "
+        "print(sorted({'cv2', 'onnxruntime', 'django'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[4],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_size_is_upright_and_so_is_the_pixel_aspect(tmp_path: Path):
