@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
+import av
 import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -32,13 +33,25 @@ _AAC_RATES_HZ: Final = (
     96000,
 )
 _BITS_PER_CHANNEL: Final = {"aac": 96_000, "libopus": 64_000}
+_SAMPLE_FORMATS: Final = {"aac": "fltp", "libopus": "flt"}
 # Smaller differences between timestamps and counted samples are rounding.
 _GAP_MIN_S: Final = 0.1
 _GAP_MAX_S: Final = 600
 
 
+def _set_up(context: av.AudioCodecContext, *, rate: int, layout: str, bit_rate: int) -> None:
+    context.sample_rate = rate
+    context.layout = layout
+    context.format = _SAMPLE_FORMATS[context.name]
+    context.bit_rate = bit_rate
+    context.open()
+
+
 class AudioTranscoder:
     """Encodes the part of a track from zero to ``end_s``; gaps become silence.
+
+    Raises ``FFmpegError`` or ``ValueError`` if the track cannot be encoded; the result then has no
+    stream for it.
 
     Attributes:
         target: the stream in the result.
@@ -57,11 +70,14 @@ class AudioTranscoder:
     ) -> None:
         rate = stream.rate if codec == "aac" and stream.rate in _AAC_RATES_HZ else _OPUS_RATE_HZ
         layout = stream.layout.name
+        bit_rate = _BITS_PER_CHANNEL[codec] * stream.channels
+        # A trial first: a stream that cannot be encoded could not be taken out of the file again.
+        trial = av.CodecContext.create(codec, "w")
+        assert isinstance(trial, av.AudioCodecContext)
+        _set_up(trial, rate=rate, layout=layout, bit_rate=bit_rate)
         target = output.add_stream(codec, rate=rate)
         assert isinstance(target, AudioStream)
-        target.codec_context.layout = layout
-        target.codec_context.bit_rate = _BITS_PER_CHANNEL[codec] * stream.channels
-        target.codec_context.open()
+        _set_up(target.codec_context, rate=rate, layout=layout, bit_rate=bit_rate)
         self.target = target
         self.packets_count = 0
         self.damaged_count = 0
@@ -71,7 +87,8 @@ class AudioTranscoder:
         self._layout = layout
         self._zero_s = zero_s
         self._end = None if end_s is None else round(end_s * rate)
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
+        self._resampler = self._new_resampler()
+        self._form: tuple[str, str, int] | None = None
         self._position: int | None = None
 
     def feed(self, packet: Packet[Stream]) -> None:
@@ -98,8 +115,23 @@ class AudioTranscoder:
     def _resample(self, frame: AudioFrame | None) -> None:
         if frame is not None:
             self._place(frame)
-        for piece in self._resampler.resample(frame):
+        for piece in self._resampled(frame):
             self._write(np.asarray(piece.to_ndarray(), dtype=np.float32))
+
+    def _resampled(self, frame: AudioFrame | None) -> list[AudioFrame]:
+        if frame is not None:
+            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if form != self._form:
+                # The track changes its rate or channels midway, as broadcasts do.
+                self._resampler, self._form = self._new_resampler(), form
+        try:
+            return self._resampler.resample(frame)
+        except (av.error.FFmpegError, ValueError):
+            self.damaged_count += 1
+            return []
+
+    def _new_resampler(self) -> AudioResampler:
+        return AudioResampler(format="fltp", layout=self._layout, rate=self._rate)
 
     def _place(self, frame: AudioFrame) -> None:
         """Follow the timestamps where they leave the count of samples."""
@@ -111,8 +143,7 @@ class AudioTranscoder:
             self._position = wanted
         gap = wanted - self._position
         if _GAP_MIN_S * self._rate < gap < _GAP_MAX_S * self._rate:
-            channels = frame.layout.nb_channels
-            self._write(np.zeros((channels, gap), dtype=np.float32))
+            self._write(np.zeros((self.target.channels, gap), dtype=np.float32))
 
     def _write(self, samples: Floats) -> None:
         """Encode (channels, n) float32 samples that start at the current position."""

@@ -49,6 +49,7 @@ class Sound:
     seconds: float = 2.0
     hertz: float = 440.0
     language: str | None = None
+    layout: str = "stereo"
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _to_frame(image: Image) -> VideoFrame:
 def _add_sound(output: OutputContainer, sound: Sound) -> AudioStream:
     track = output.add_stream(sound.codec, rate=_RATE_HZ)
     assert isinstance(track, AudioStream)
-    track.layout = "stereo"
+    track.layout = sound.layout
     if sound.language:
         track.metadata["language"] = sound.language
     return track
@@ -218,7 +219,8 @@ def _write_sound(output: OutputContainer, track: AudioStream, sound: Sound) -> N
     for start in range(0, count, 1024):
         t = np.arange(start, min(start + 1024, count)) / _RATE_HZ
         wave = (0.3 * np.sin(2 * np.pi * sound.hertz * t)).astype(np.float32)
-        frame = AudioFrame.from_ndarray(np.stack([wave, wave]), "fltp", "stereo")
+        waves = np.stack([wave] * track.channels)
+        frame = AudioFrame.from_ndarray(waves, "fltp", sound.layout)
         frame.sample_rate = _RATE_HZ
         frame.pts, frame.time_base = start, Fraction(1, _RATE_HZ)
         for packet in track.encode(frame):

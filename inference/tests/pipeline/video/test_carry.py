@@ -151,6 +151,23 @@ def test_encoding_anew_cuts_to_the_sample_and_keeps_the_tone(
     assert abs(peak_hz - 440) <= 2
 
 
+def test_sound_that_changes_its_channels_is_encoded_through(tmp_path: Path):
+    parts: list[bytes] = []
+    for layout in ("mono", "stereo", "mono"):
+        clip = Clip(
+            times=tuple(range(0, 50 * 3600, 3600)),
+            tick_s=Fraction(1, 90_000),
+            sounds=(Sound(layout=layout),),
+        )
+        parts.append(make_clip(tmp_path / f"{len(parts)}.ts", clip).read_bytes())
+    source = tmp_path / "in.ts"
+    source.write_bytes(b"".join(parts))
+    report = run(source, tmp_path / "out.mp4", output=OutputOptions(audio="aac"))
+    assert _outcomes(report) == [("aac", "encoded")]
+    _, samples = _samples(tmp_path / "out.mp4")
+    assert abs(len(samples) / 48_000 - 6) < 0.3
+
+
 def test_what_the_container_does_not_take_is_encoded_or_reported(tmp_path: Path):
     source = make_clip(tmp_path / "in.mp4", Clip(sounds=(Sound(),), subtitles=((0, 900, "one"),)))
     report = run(source, tmp_path / "auto.webm")
