@@ -325,6 +325,8 @@ def test_a_batch_of_faces_gives_what_single_faces_give(engine, faces):
     for both, target in zip(swapper.swap(targets, prepared), targets, strict=True):
         (alone,) = swapper.swap([target], prepared)
         assert np.abs(both.crop_bgr - alone.crop_bgr).mean() < 0.3
+        assert both.mask is not None
+        assert alone.mask is not None
         assert np.abs(both.mask - alone.mask).mean() < 1e-3
 
 
