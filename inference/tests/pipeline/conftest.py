@@ -7,12 +7,16 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.stand_ins.build import install_stand_ins
 from inference.pipeline.analysis.analyser import AnalysisOptions, FaceAnalyser
 from inference.pipeline.builtin.build import build_builtin_models
 from inference.pipeline.engine import Engine, EngineConfig
 from inference.pipeline.image_io import ImageLimits, decode_image
 from inference.pipeline.job import usable
 from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.policy import LicencePolicy
+from inference.pipeline.sessions.loading import SessionOptions
+from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.types import Face, Image
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
@@ -83,3 +87,16 @@ def recorder() -> Recorder:
 def faces_of(engine: Engine, image_bgr: Image) -> list[Face]:
     """The usable faces of a picture, largest first."""
     return usable(FaceAnalyser(engine.pool, AnalysisOptions()).find(image_bgr), where="target")
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> SessionPool:
+    """A pool with a stand-in for every published model that works on pictures of faces."""
+    registry, folder = load_registry(), tmp_path_factory.mktemp("stand_ins")
+    keys = [spec.key for spec in registry.models.values() if spec.origin is None]
+    return SessionPool(
+        registry=install_stand_ins(registry=registry, keys=keys, model_dir=folder),
+        model_dir=folder,
+        policy=LicencePolicy(),
+        options=SessionOptions(),
+    )
