@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.pipeline.aligner import AlignedFace, align_face, crop_matrix, scale_of
+from inference.pipeline.enhancers.face import FaceEnhancer
 from inference.pipeline.masks.combine import MaskMaker
 from inference.pipeline.masks.cover import CoverHint
-from inference.pipeline.paste.blend import paste_into
+from inference.pipeline.paste.blend import Adjuster, paste_into
 from inference.pipeline.swappers.base import PreparedSource, Swapper, SwapTarget
 from inference.pipeline.types import Embedding, Face, Floats, Image
 
@@ -27,20 +28,29 @@ class Assignment:
         source: the person, as the swapper prepared it.
         embedding: the target's own identity, where the swapper weighs it in.
         cover: what earlier frames say about hair and spectacles in front of it.
+        adjuster: changes colours and detail on pasting; None: nothing does.
     """
 
     face: Face
     source: PreparedSource
     embedding: Embedding | None = None
     cover: CoverHint | None = None
+    adjuster: Adjuster | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """How a job swaps and pastes; threads may share it."""
+    """How a job swaps and pastes; threads may share it.
+
+    Attributes:
+        swapper: makes the new faces.
+        masks: says where they are painted.
+        enhancer: works on each face after its swap; None: none does.
+    """
 
     swapper: Swapper
     masks: MaskMaker
+    enhancer: FaceEnhancer | None = None
 
 
 def swap_frame(
@@ -77,13 +87,17 @@ def swap_frame(
             )
             for assignment in group
         ]
-        for target, crop in zip(targets, swapper.swap(targets, group[0].source), strict=True):
+        crops = swapper.swap(targets, group[0].source)
+        for assignment, target, crop in zip(group, targets, crops, strict=True):
             paste_into(
                 result,
                 crop_bgr=crop.crop_bgr,
                 mask=painter.masks.make(target.aligned, crop),
                 matrix=target.aligned.matrix,
+                adjuster=assignment.adjuster,
             )
+            if painter.enhancer is not None:
+                painter.enhancer.enhance(result, assignment.face, seen_bgr=image_bgr)
     return result
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -44,7 +45,37 @@ class _Region:
         return self.right - self.left, self.bottom - self.top
 
 
-def paste_into(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doubles) -> None:
+@dataclass(frozen=True, slots=True)
+class DetailGains:
+    """What gives a crop the target's detail, from the finest band to the next coarser one.
+
+    Attributes:
+        gains: factors of the crop's own bands.
+        grains: strengths of the noise that fills up, in grey levels.
+    """
+
+    gains: tuple[float, float]
+    grains: tuple[float, float]
+
+
+class Adjuster(Protocol):
+    """Chances to change what a paste is about to do; such as along the track of a face."""
+
+    def smooth_gains(self, measured: DetailGains) -> DetailGains:
+        """The gains to use, given those of this frame alone."""
+
+    def recolour(self, crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Floats:
+        """The crop in other colours; all of one size, see ``match_detail``."""
+
+
+def paste_into(
+    image_bgr: Image,
+    *,
+    crop_bgr: Floats,
+    mask: Floats,
+    matrix: Doubles,
+    adjuster: Adjuster | None = None,
+) -> None:
     """Blend a swapped crop into a picture, in place; pixels where the mask is zero stay equal.
 
     Args:
@@ -52,7 +83,29 @@ def paste_into(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doub
         crop_bgr: (S, S, 3) float32 BGR 0..255.
         mask: (S, S) float32 0..1, where it is painted.
         matrix: (2, 3) float64, picture px -> crop px.
+        adjuster: changes colours and detail gains; None: as measured.
     """
+
+    def finish(crop: Floats, target: Floats, cover: Floats) -> Floats:
+        if adjuster is not None:
+            crop = adjuster.recolour(crop, target_bgr=target, mask=cover)
+        return match_detail(crop, target_bgr=target, mask=cover, adjuster=adjuster)
+
+    _blend(image_bgr, crop_bgr, mask, matrix, finish)
+
+
+def blend_into(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doubles) -> None:
+    """Blend a crop in as it is, with detail of its own; see ``paste_into``."""
+    _blend(image_bgr, crop_bgr, mask, matrix, lambda crop, _target, _cover: crop)
+
+
+def _blend(
+    image_bgr: Image,
+    crop_bgr: Floats,
+    mask: Floats,
+    matrix: Doubles,
+    finish: Callable[[Floats, Floats, Floats], Floats],
+) -> None:
     back = invert(matrix)
     region = _region_of(mask, back, image_bgr.shape[:2])
     if region is None:
@@ -64,47 +117,63 @@ def paste_into(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doub
     cover = np.where(cover > _MASK_NONE, np.clip(cover, 0, 1), 0).astype(np.float32)
     part = image_bgr[region.top : region.bottom, region.left : region.right]
     target = part.astype(np.float32)
-    crop = match_detail(crop, target_bgr=target, mask=cover)
-    crop -= target
-    crop *= cover[:, :, np.newaxis]
-    target += crop
+    change = finish(crop, target, cover) - target
+    change *= cover[:, :, np.newaxis]
+    target += change
     part[:] = to_levels(target)
 
 
-def match_detail(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Floats:
+def match_detail(
+    crop_bgr: Floats, *, target_bgr: Floats, mask: Floats, adjuster: Adjuster | None = None
+) -> Floats:
     """Give the crop the target's sharpness and grain, in luma.
-
-    Sharpness is how strong the edges of a fine band are beside those of the next coarser one; the
-    two finest bands are scaled to the target's ratios, whatever the faces show. Where the crop's
-    skin is still smoother than the target's, noise of the same band fills up; the target's own
-    pixels would bring its wrinkles along.
 
     Args:
         crop_bgr: (H, W, 3) float32 BGR 0..255.
         target_bgr: the same of the target.
         mask: (H, W) float32 0..1, where the crop is painted.
+        adjuster: smooths the measured gains; None: they are used as they are.
+    """
+    gains = measure_gains(crop_bgr, target_bgr=target_bgr, mask=mask)
+    if gains is None:
+        return crop_bgr
+    if adjuster is not None:
+        gains = adjuster.smooth_gains(gains)
+    own = _bands(_luma(crop_bgr), count=2)
+    noise = _noise_bands(*mask.shape)
+    change = np.zeros_like(mask)
+    for band, sheet, gain, grain in zip(own, noise, gains.gains, gains.grains, strict=False):
+        change += np.float32(gain - 1) * band + np.float32(grain) * sheet
+    return np.asarray(crop_bgr + change[:, :, np.newaxis], dtype=np.float32)
+
+
+def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> DetailGains | None:
+    """Compare the detail of a crop with that of its target; None where nothing is painted.
+
+    Sharpness is how strong the edges of a fine band are beside those of the next coarser one; the
+    two finest bands are scaled to the target's ratios, whatever the faces show. Where the crop's
+    skin is still smoother than the target's, noise of the same band fills up; the target's own
+    pixels would bring its wrinkles along. Arguments as for ``match_detail``.
     """
     window = _window_of(mask)
     if window is None:
-        return crop_bgr
+        return None
     inside = mask[window] > _MASK_HALF
-    own = _bands(_luma(crop_bgr), count=2)
-    own_part = _bands(_luma(crop_bgr[window]))
-    target_part = _bands(_luma(target_bgr[window]))
+    own, target = (_bands(_luma(image[window])) for image in (crop_bgr, target_bgr))
     noise = _noise_bands(*mask.shape)
     own_edges, target_edges = (
-        [_level(band, inside, _EDGES) for band in bands] for bands in (own_part, target_part)
+        [_level(band, inside, _EDGES) for band in bands] for bands in (own, target)
     )
-    change, gain = np.zeros_like(mask), 1.0
+    gains, grains, gain = [0.0, 0.0], [0.0, 0.0], 1.0
     for index in (1, 0):
         sharper = own_edges[index + 1] / own_edges[index]
         gain *= sharper * target_edges[index] / target_edges[index + 1]
         gain = float(np.clip(gain, *_GAIN_LIMITS))
-        smooth = gain * _level(own_part[index], inside, _SKIN)
-        missing = max(0.0, _level(target_part[index], inside, _SKIN) ** 2 - smooth**2) ** 0.5
-        grain = min(missing, _GRAIN_MAX) / _level(noise[index][window], inside, _SKIN)
-        change += np.float32(gain - 1) * own[index] + np.float32(grain) * noise[index]
-    return np.asarray(crop_bgr + change[:, :, np.newaxis], dtype=np.float32)
+        smooth = gain * _level(own[index], inside, _SKIN)
+        missing = max(0.0, _level(target[index], inside, _SKIN) ** 2 - smooth**2) ** 0.5
+        gains[index] = gain
+        grains[index] = min(missing, _GRAIN_MAX) / _level(noise[index][window], inside, _SKIN)
+    return DetailGains(gains=(gains[0], gains[1]), grains=(grains[0], grains[1]))
 
 
 def _window_of(mask: Floats) -> tuple[slice, slice] | None:
