@@ -61,6 +61,7 @@ def test_68_points_come_back_from_a_crop_of_195_px(stand_ins, key, angle):
     turn = np.deg2rad(angle)
     matrix = np.asarray([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     expected = offset @ matrix.T + [390, 240]
+    assert found.outline is not None
     np.testing.assert_allclose(found.outline, expected, atol=0.01)
     np.testing.assert_allclose(found.five, five_of(expected), atol=0.01)
     assert found.score == 1

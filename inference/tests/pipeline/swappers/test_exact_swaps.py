@@ -213,6 +213,7 @@ def test_a_crop_is_exact_to_a_thousandth(stand_ins, key):
     expected = 0.5 * rgb + 127.5 * expected_tint(key)
     if kind == "unit":
         mask = ellipse(size, boost)
+        assert crop.mask is not None
         np.testing.assert_allclose(crop.mask, mask, atol=1e-5)
         expected = rgb + (expected - rgb) * mask[:, :, np.newaxis]
     rest = crop.crop_bgr[:, :, ::-1] - expected
