@@ -28,7 +28,7 @@ class Assignment:
         source: the person, as the swapper prepared it.
         embedding: the target's own identity, where the swapper weighs it in.
         cover: what earlier frames say about hair and spectacles in front of it.
-        adjuster: changes colours and detail on pasting; None: nothing does.
+        adjuster: changes mask, colours and detail on pasting; None: nothing does.
     """
 
     face: Face
@@ -89,12 +89,13 @@ def swap_frame(
         ]
         crops = swapper.swap(targets, group[0].source)
         for assignment, target, crop in zip(group, targets, crops, strict=True):
+            mask, adjuster = painter.masks.make(target.aligned, crop), assignment.adjuster
             paste_into(
                 result,
                 crop_bgr=crop.crop_bgr,
-                mask=painter.masks.make(target.aligned, crop),
+                mask=mask if adjuster is None else adjuster.smooth_mask(mask),
                 matrix=target.aligned.matrix,
-                adjuster=assignment.adjuster,
+                adjuster=adjuster,
             )
             if painter.enhancer is not None:
                 painter.enhancer.enhance(result, assignment.face, seen_bgr=image_bgr)

@@ -61,6 +61,9 @@ class DetailGains:
 class Adjuster(Protocol):
     """Chances to change what a paste is about to do; such as along the track of a face."""
 
+    def smooth_mask(self, mask: Floats) -> Floats:
+        """(S, S) float32 0..1: where to paint the crop, given where this frame alone would."""
+
     def smooth_gains(self, measured: DetailGains) -> DetailGains:
         """The gains to use, given those of this frame alone."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -164,6 +166,17 @@ def test_a_frame_is_enlarged_without_seams(stand_ins, key, size):
     assert np.abs(part.enhance(image) - expected).max() < 1
     none = FrameEnhancer(stand_ins, FrameEnhancerOptions(model=key, blend_percent=0))
     assert np.abs(none.enhance(image) - plain).max() < 1.01
+
+
+def test_memory_grows_with_the_result_alone(stand_ins):
+    image = np.random.default_rng(2).integers(0, 256, (12_000, 200, 3)).astype(np.uint8)
+    enhancer = FrameEnhancer(stand_ins, FrameEnhancerOptions(model="real_esrgan_x2"))
+    tracemalloc.start()
+    result = enhancer.enhance(image)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # In floats the result alone would be four times as large.
+    assert peak < 2 * result.nbytes
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from inference.pipeline.paste.blend import (
     paste_into,
 )
 from inference.pipeline.paste.colour import ColourOptions, apply_shift, measure_shift
-from inference.pipeline.paste.temporal import MaskSmoother, TrackSmoother
+from inference.pipeline.paste.temporal import TrackSmoother
 from inference.tests.pipeline import reference as ref
 
 SIZE = 64
@@ -204,22 +204,19 @@ def test_without_smoothing_and_colour_a_paste_is_that_of_a_picture():
 
 
 def test_masks_are_exponential_means_and_begin_anew_at_another_size():
-    smoother = MaskSmoother(share=0.5)
+    smoother = TrackSmoother(mask_share=0.5)
     zero, one = np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)
-    assert [float(smoother.smooth(mask)[0, 0]) for mask in (one, zero, zero, one)] == [
-        1,
-        0.5,
-        0.25,
-        0.625,
-    ]
-    assert smoother.smooth(np.zeros((4, 4), np.float32)).max() == 0
-    smoother.smooth(np.ones((4, 4), np.float32))
+    found = [float(smoother.smooth_mask(mask)[0, 0]) for mask in (one, zero, zero, one)]
+    assert found == [1, 0.5, 0.25, 0.625]
+    small = np.zeros((4, 4), np.float32)
+    assert smoother.smooth_mask(small).max() == 0
+    smoother.smooth_mask(small + 1)
     smoother.reset()
-    assert smoother.smooth(np.zeros((4, 4), np.float32)).max() == 0
+    assert smoother.smooth_mask(small).max() == 0
+    assert TrackSmoother().smooth_mask(one) is one
 
 
-@pytest.mark.parametrize("share", [0.0, 1.1])
-def test_a_share_out_of_range_is_refused(share):
-    for kind in (TrackSmoother, MaskSmoother):
-        with pytest.raises(ValueError, match="share"):
-            kind(share=share)
+@pytest.mark.parametrize("shares", [{"share": 0.0}, {"share": 1.1}, {"mask_share": 0.0}])
+def test_a_share_out_of_range_is_refused(shares):
+    with pytest.raises(ValueError, match="share"):
+        TrackSmoother(**shares)
