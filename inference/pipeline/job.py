@@ -14,6 +14,7 @@ from inference.pipeline.analysis.analyser import (
 )
 from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.engine import RECOGNISER, Engine
+from inference.pipeline.enhancers.face import FaceEnhancer
 from inference.pipeline.errors import (
     InvalidOptionsError,
     NoFaceFoundError,
@@ -23,6 +24,8 @@ from inference.pipeline.errors import (
 from inference.pipeline.frame import Assignment, Painter
 from inference.pipeline.masks.combine import MaskMaker
 from inference.pipeline.masks.cover import CoverHint
+from inference.pipeline.paste.blend import Adjuster
+from inference.pipeline.paste.temporal import TrackSmoother
 from inference.pipeline.selection.casting import Cast, Director, Role
 from inference.pipeline.selection.select import in_order
 from inference.pipeline.spec import SwapSpec
@@ -107,7 +110,15 @@ class Job:
             source=self.identities[cast.identity],
             embedding=embedding,
             cover=cover,
+            adjuster=self._adjuster(),
         )
+
+    def _adjuster(self) -> Adjuster | None:
+        # Each frame by itself: a mean over frames would depend on the order in which threads paint,
+        # and a segment that is rendered again has to come out the same.
+        if not self.spec.colour.strength:
+            return None
+        return TrackSmoother(share=1, colour=self.spec.colour)
 
     def embed(self, image_bgr: Image, landmarks: Landmarks) -> Embedding:
         """Identity of a face by the job's recogniser."""
@@ -154,12 +165,23 @@ def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
         engine=engine,
         spec=spec,
         analyser=analyser,
-        painter=Painter(swapper=swapper, masks=MaskMaker(engine.pool, spec.masks)),
+        painter=Painter(
+            swapper=swapper,
+            masks=MaskMaker(engine.pool, spec.masks),
+            enhancer=_enhancer(engine, spec),
+        ),
         director=Director(analyser=analyser, options=spec.selector, roles=roles),
         identities=tuple(swapper.prepare(of_one) for of_one in pictures),
         identity_embeddings=tuple(embeddings),
         recogniser=recogniser,
     )
+
+
+def _enhancer(engine: Engine, spec: SwapSpec) -> FaceEnhancer | None:
+    if spec.face_enhancer is None:
+        return None
+    occluders = spec.masks.occluders if "occlusion" in spec.masks.kinds else ()
+    return FaceEnhancer(engine.pool, spec.face_enhancer, blur=spec.masks.blur, occluders=occluders)
 
 
 def _check_people(request: SwapRequest) -> None:

@@ -10,8 +10,10 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 from inference.pipeline.analysis.analyser import LandmarkerOptions
 from inference.pipeline.analysis.detection import DetectorOptions
+from inference.pipeline.enhancers.face import FaceEnhancerOptions
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.masks.combine import MaskOptions
+from inference.pipeline.paste.colour import ColourOptions
 from inference.pipeline.selection.options import SelectorOptions
 from inference.pipeline.swappers.catalogue import SwapperOptions
 from inference.pipeline.tracking.options import TrackerOptions
@@ -29,6 +31,8 @@ class SwapSpec:
         selector: which faces are meant.
         swapper: how to swap.
         masks: where to paint.
+        face_enhancer: what works on each face after its swap; None: nothing does.
+        colour: how far a swapped face takes on the colours of its target.
         tracker: how faces are followed through a video.
         allow_race: whether a filter may ask for the guessed race.
     """
@@ -38,6 +42,8 @@ class SwapSpec:
     selector: SelectorOptions = field(default_factory=SelectorOptions)
     swapper: SwapperOptions = field(default_factory=SwapperOptions)
     masks: MaskOptions = field(default_factory=MaskOptions)
+    face_enhancer: FaceEnhancerOptions | None = None
+    colour: ColourOptions = field(default_factory=ColourOptions)
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
     allow_race: bool = False
 

@@ -8,12 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.stand_ins.build import install_stand_ins
 from inference.pipeline.analysis.recognisers import embed_face
-from inference.pipeline.engine import RECOGNISER
-from inference.pipeline.errors import InvalidOptionsError, NoFaceFoundError
+from inference.pipeline.builtin.build import build_builtin_models
+from inference.pipeline.engine import RECOGNISER, Engine
+from inference.pipeline.enhancers.face import FaceEnhancerOptions
+from inference.pipeline.errors import InvalidOptionsError, ModelMissingError, NoFaceFoundError
 from inference.pipeline.job import IdentityPictures, SwapRequest, TargetPerson, prepare_job
+from inference.pipeline.paste.colour import ColourOptions
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.policy import LicencePolicy
 from inference.pipeline.selection.options import SelectorOptions
 from inference.pipeline.selection.select import face_id, in_order
+from inference.pipeline.sessions.loading import SessionOptions
+from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swap import swap_image
 from inference.pipeline.swap_video import VideoRun, for_video
@@ -132,6 +140,31 @@ def test_orders_and_names_of_faces(engine, group):
     assert names == again
     assert len(set(names)) == 2
     assert names != [face_id(asset_sha256="00", frame_no=1, face=face) for face in by_place]
+
+
+def test_a_spec_names_an_enhancer_and_matches_colours(engine, tmp_path, astronaut, hopper):
+    key = "gfpgan_1.4"
+    registry = load_registry()
+    build_builtin_models(registry=registry, model_dir=tmp_path, on_done=lambda report: None)
+    with_enhancer = SessionPool(
+        registry=install_stand_ins(registry=registry, keys=[key], model_dir=tmp_path),
+        model_dir=tmp_path,
+        policy=LicencePolicy(),
+        options=SessionOptions(),
+    )
+    identities = [IdentityPictures([astronaut])]
+
+    def run(which, spec):
+        wanted = SwapRequest(spec=spec, identities=identities)
+        return swap(which, hopper, wanted).image_bgr.astype(int)
+
+    plain = run(engine, SwapSpec())
+    matched = run(engine, SwapSpec(colour=ColourOptions(strength=1.0)))
+    assert 0 < np.abs(matched - plain).mean() < 5
+    with pytest.raises(ModelMissingError, match=r"gfpgan_1\.4"):
+        run(engine, SwapSpec(face_enhancer=FaceEnhancerOptions()))
+    enhanced = run(Engine(with_enhancer), SwapSpec(face_enhancer=FaceEnhancerOptions()))
+    assert (enhanced != plain).any()
 
 
 # --- video

@@ -54,6 +54,9 @@ def test_what_is_left_out_keeps_its_default():
         ({"tracker": {"smoothing": 2}}, "tracker.smoothing"),
         ({"tracker": {"scene_cut_levels": 0}}, "tracker.scene_cut_levels"),
         ({"allow_race": 1}, "allow_race"),
+        ({"face_enhancer": {"blend_percent": 101}}, "face_enhancer.blend_percent"),
+        ({"face_enhancer": {"model": 4}}, "face_enhancer.model"),
+        ({"colour": {"strength": -1}}, "colour.strength"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_path(stored, param):
