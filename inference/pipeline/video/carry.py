@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -284,7 +285,9 @@ class StreamCarrier:
         if not self._tracks:
             return
         if self._plan.is_trimmed and self._plan.zero_s > _LEAD_S:
-            self._container.seek(int((self._plan.zero_s - _LEAD_S) * av.time_base))
+            # Where seeking fails, what lies before the part is read and left out.
+            with suppress(av.error.FFmpegError):
+                self._container.seek(int((self._plan.zero_s - _LEAD_S) * av.time_base))
         streams = [self._container.streams[index] for index in self._tracks]
         while True:
             try:

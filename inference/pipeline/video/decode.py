@@ -181,9 +181,9 @@ class FrameReader:
                 yield from decoded
                 return
             reach = reach * 2 + ticks
-        # Seeking is not possible or not precise here: reading from the start always is.
-        container.seek(self._info.first_pts, stream=stream)
-        yield from self._decode(container, stream)
+        # Seeking is not possible or not precise here: opening the file again always is.
+        with open_source(self._source, pixels_max=self._limits.pixels_max) as fresh:
+            yield from self._decode(fresh, self._stream(fresh))
 
     def _seek(self, container: InputContainer, stream: VideoStream, pts: int) -> bool:
         """Go to the key frame before the one that ``pts`` depends on; False if there is none.
@@ -197,13 +197,20 @@ class FrameReader:
         key_pts = self._key_at(container, stream, key_pts - 1)
         if key_pts is None or key_pts > pts:
             return False
-        container.seek(key_pts, stream=stream)
-        return key_pts > self._info.first_pts
+        return key_pts > self._info.first_pts and self._can_seek(container, stream, key_pts)
+
+    def _can_seek(self, container: InputContainer, stream: VideoStream, pts: int) -> bool:
+        try:
+            container.seek(pts, stream=stream)
+        except av.error.FFmpegError:
+            return False
+        return True
 
     def _key_at(self, container: InputContainer, stream: VideoStream, pts: int) -> int | None:
         """Pts of the key frame that a seek lands on."""
+        if not self._can_seek(container, stream, pts):
+            return None
         try:
-            container.seek(pts, stream=stream)
             packet = next(read_packets(container, [stream]), None)
         except av.error.FFmpegError:
             return None

@@ -202,9 +202,9 @@ def test_hdr_becomes_sdr_by_the_documented_formula(tmp_path: Path, transfer: str
     path = _write_patches(
         tmp_path / "hdr.mp4",
         _PATCHES_10,
-        codec="libx265",
+        codec="libx264",
         pixel_format="yuv420p10le",
-        options={"x265-params": "lossless=1:log-level=error"},
+        options=_LOSSLESS_H264,
         tags={"colorspace": 9, "color_primaries": 9, "color_trc": code, "color_range": 1},
     )
     info, images = _decode_all(path)
@@ -217,25 +217,44 @@ def test_hdr_becomes_sdr_by_the_documented_formula(tmp_path: Path, transfer: str
         assert np.abs(image[32, 32] - expected).max() <= 1.5, patch
 
 
+@pytest.mark.parametrize(("transfer", "code"), [("pq", 16), ("hlg", 18)])
+def test_hevc_carries_hdr_as_well(tmp_path: Path, transfer: str, code: int):
+    """Its lossless mode is not dependable, so this one is nearly lossless."""
+    path = _write_patches(
+        tmp_path / "hdr.mp4",
+        _PATCHES_10,
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        options={"crf": "1", "x265-params": "log-level=error:keyint=1"},
+        tags={"colorspace": 9, "color_primaries": 9, "color_trc": code, "color_range": 1},
+    )
+    info, images = _decode_all(path)
+    assert info.wide_colour is not None
+    assert (info.codec, info.wide_colour.transfer, info.bit_depth) == ("hevc", transfer, 10)
+    for patch, image in zip(_PATCHES_10, images, strict=True):
+        expected = _reference_sdr(patch, transfer=transfer)
+        assert np.abs(image[32, 32] - expected).max() <= 4, patch
+
+
 @pytest.mark.parametrize(
     ("params", "peak"),
     [
-        ("max-cll=4000,400", 4000),
+        ("cll=4000,400", 4000),
         (
-            "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(20000000,1)",
+            "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(20000000,1)",
             2000,
         ),
-        ("hrd=0", 1000),
-        ("max-cll=100,50", 203),
+        ("annexb=0", 1000),
+        ("cll=100,50", 203),
     ],
 )
 def test_the_peak_of_a_programme_is_read_and_used(tmp_path: Path, params: str, peak: int):
     path = _write_patches(
         tmp_path / "hdr.mp4",
         _PATCHES_10,
-        codec="libx265",
+        codec="libx264",
         pixel_format="yuv420p10le",
-        options={"x265-params": f"lossless=1:log-level=error:{params}"},
+        options=_LOSSLESS_H264 | {"x264-params": params},
         tags={"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1},
     )
     info, images = _decode_all(path)
@@ -250,9 +269,9 @@ def test_full_range_hdr_is_right(tmp_path: Path):
     path = _write_patches(
         tmp_path / "hdr.mp4",
         _PATCHES_10,
-        codec="libx265",
+        codec="libx264",
         pixel_format="yuv420p10le",
-        options={"x265-params": "lossless=1:log-level=error"},
+        options=_LOSSLESS_H264,
         tags={"colorspace": 9, "color_primaries": 9, "color_trc": 18, "color_range": 2},
     )
     _, images = _decode_all(path)
@@ -265,9 +284,9 @@ def test_a_transcoded_hdr_video_is_tagged_as_plain_bt709(tmp_path: Path):
     path = _write_patches(
         tmp_path / "hdr.mp4",
         _PATCHES_10,
-        codec="libx265",
+        codec="libx264",
         pixel_format="yuv420p10le",
-        options={"x265-params": "lossless=1:log-level=error"},
+        options=_LOSSLESS_H264,
         tags={"colorspace": 9, "color_primaries": 9, "color_trc": 16, "color_range": 1},
     )
     run(path, tmp_path / "sdr.mp4", output=OutputOptions(quality=100))
