@@ -7,17 +7,17 @@ use: the web process imports this module's users at start-up and must stay small
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
 
 from inference.pipeline.types import Image, Observer
-from inference.pipeline.types import SwapOptions as PipelineOptions
 from inference.types import SwapOptions
 
 if TYPE_CHECKING:
-    from inference.pipeline.engine import Engine
+    from inference.pipeline.engine import Engine, EngineConfig
     from inference.pipeline.types import SwapResult
 
 log = structlog.get_logger(__name__)
@@ -61,27 +61,74 @@ def swap(
         PipelineError: see ``inference.pipeline.errors``.
     """
     # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
+    from inference.pipeline.job import IdentityPictures, SwapRequest  # noqa: PLC0415
+    from inference.pipeline.selection.options import SelectorOptions  # noqa: PLC0415
+    from inference.pipeline.spec import SwapSpec  # noqa: PLC0415
     from inference.pipeline.swap import swap_image  # noqa: PLC0415
 
     return swap_image(
         engine=holder.get(),
-        source_bgr=source_bgr,
+        request=SwapRequest(
+            spec=SwapSpec(selector=SelectorOptions(mode=options.target_faces.value)),
+            identities=[IdentityPictures(images_bgr=[source_bgr])],
+        ),
         target_bgr=target_bgr,
-        options=PipelineOptions(target_faces=options.target_faces.value),
         observer=observer,
     )
 
 
-def _open_engine() -> Engine:
-    from inference.pipeline.engine import Engine, EngineConfig  # noqa: PLC0415 - see swap()
+def engine_config() -> EngineConfig:
+    """What the settings say about models and where they run.
 
-    engine = Engine.open(
-        EngineConfig(
-            model_dir=settings.MODELS_DIR,
-            policy=settings.MODEL_POLICY,
-            providers=tuple(settings.ORT_PROVIDERS),
-            threads=settings.ORT_THREADS,
-        )
+    Raises:
+        ValueError: an unknown policy or execution provider.
+    """
+    # See swap() for why these are imported here.
+    from inference.pipeline.engine import EngineConfig  # noqa: PLC0415
+    from inference.pipeline.registry.policy import LicencePolicy  # noqa: PLC0415
+    from inference.pipeline.safety.check import SafetyPolicy  # noqa: PLC0415
+    from inference.pipeline.sessions.loading import SessionOptions  # noqa: PLC0415
+    from inference.pipeline.sessions.providers import (  # noqa: PLC0415
+        DeviceOptions,
+        providers_from,
     )
-    log.info("inference.engine.opened", policy=settings.MODEL_POLICY)
+
+    device = DeviceOptions(
+        device_id=settings.ORT_DEVICE_ID,
+        memory_max_bytes=settings.ORT_GPU_MEMORY_MAX_BYTES,
+        cache_dir=settings.ORT_CACHE_DIR,
+    )
+    return EngineConfig(
+        model_dir=Path(settings.MODELS_DIR),
+        policy=LicencePolicy(
+            name=settings.MODEL_POLICY, licensed=frozenset(settings.MODELS_LICENSED)
+        ),
+        sessions=SessionOptions(
+            providers=providers_from(
+                settings.ORT_PROVIDERS, device=device, overrides=settings.ORT_PROVIDER_OPTIONS
+            ),
+            threads=settings.ORT_THREADS,
+            prefer_fp16=settings.ORT_PREFER_HALF,
+        ),
+        memory_budget_bytes=settings.MODELS_MEMORY_MAX_BYTES,
+        extra_models=Path(settings.MODELS_EXTRA) if settings.MODELS_EXTRA else None,
+        safety=SafetyPolicy(
+            models=tuple(settings.SAFETY_MODELS),
+            votes_min=settings.SAFETY_VOTES_MIN,
+            video_share_max=settings.SAFETY_VIDEO_SHARE_MAX,
+        ),
+    )
+
+
+def _open_engine() -> Engine:
+    from inference.pipeline.engine import Engine  # noqa: PLC0415 - see swap()
+
+    engine = Engine.open(engine_config())
+    opened = engine.pool.report()
+    log.info(
+        "inference.engine.opened",
+        policy=settings.MODEL_POLICY,
+        models=[model.key for model in opened],
+        providers=sorted({name for model in opened for name in model.providers}),
+    )
     return engine

@@ -165,6 +165,7 @@ SPECTACULAR_SETTINGS = {
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "inference.run_swap_job": {"queue": "swaps"},
+    "inference.run_swap_segment": {"queue": "swaps"},
     "tokens.apply_recharge_batch": {"queue": "money"},
     "tokens.grant_vip": {"queue": "money"},
 }
@@ -295,9 +296,42 @@ HOLD_TTL_S = env.int("HOLD_TTL_S", default=6 * 60 * 60)
 UPLOAD_BYTES_MAX = env.int("UPLOAD_BYTES_MAX", default=20 * 1024 * 1024)
 IMAGE_PIXELS_MAX = env.int("IMAGE_PIXELS_MAX", default=40_000_000)
 IMAGE_SIDE_MAX_PX = env.int("IMAGE_SIDE_MAX_PX", default=12_000)
+VIDEO_BYTES_MAX = env.int("VIDEO_BYTES_MAX", default=1024 * 1024 * 1024)
+VIDEO_PIXELS_MAX = env.int("VIDEO_PIXELS_MAX", default=4096 * 2160)
+VIDEO_SIDE_MAX_PX = env.int("VIDEO_SIDE_MAX_PX", default=4096)
+VIDEO_DURATION_MAX_S = env.int("VIDEO_DURATION_MAX_S", default=30 * 60)
+VIDEO_FRAMES_MAX = env.int("VIDEO_FRAMES_MAX", default=120_000)
+VIDEO_FPS_MAX = env.int("VIDEO_FPS_MAX", default=120)
+# What the process that looks into an uploaded video may take before it is ended.
+VIDEO_PROBE_TIMEOUT_S = env.int("VIDEO_PROBE_TIMEOUT_S", default=30)
+VIDEO_PROBE_MEMORY_BYTES = env.int("VIDEO_PROBE_MEMORY_BYTES", default=4 * 1024 * 1024 * 1024)
+# Videos are cut into parts of about this length, which workers swap side by side.
+VIDEO_SEGMENT_S = env.int("VIDEO_SEGMENT_S", default=30)
+# Threads of one worker that swap frames of one video.
+VIDEO_THREADS = env.int("VIDEO_THREADS", default=2)
 MODEL_POLICY = env.str("MODEL_POLICY", default="commercial")
-ORT_PROVIDERS = env.list("ORT_PROVIDERS", default=["CPUExecutionProvider"])
+# Models whose licence MODEL_POLICY refuses, but for which the operator holds one.
+MODELS_LICENSED = env.list("MODELS_LICENSED", default=[])
+# A file of the operator's own models, in the form of models.toml; empty for none.
+MODELS_EXTRA = env.str("MODELS_EXTRA", default="")
+# Classifiers that every source, target and result has to pass; none: nothing is checked, because no
+# classifier comes with the product. Once one is named, nothing passes while it cannot be asked.
+SAFETY_MODELS = env.list("SAFETY_MODELS", default=[])
+SAFETY_VOTES_MIN = env.int("SAFETY_VOTES_MIN", default=2)
+SAFETY_VIDEO_SHARE_MAX = env.float("SAFETY_VIDEO_SHARE_MAX", default=0.1)
+MODELS_OFFLINE = env.bool("MODELS_OFFLINE", default=False)
+# What all open models of one worker may take together, by the size of their files; 0: no limit.
+MODELS_MEMORY_MAX_BYTES = env.int("MODELS_MEMORY_MAX_BYTES", default=0)
+ORT_PROVIDERS = env.list("ORT_PROVIDERS", default=["cpu"])
 ORT_THREADS = env.int("ORT_THREADS", default=1)
+ORT_DEVICE_ID = env.int("ORT_DEVICE_ID", default=0)
+# Most that one session may take on the GPU; 0 leaves it to ONNX Runtime.
+ORT_GPU_MEMORY_MAX_BYTES = env.int("ORT_GPU_MEMORY_MAX_BYTES", default=0)
+ORT_PREFER_HALF = env.bool("ORT_PREFER_HALF", default=False)
+# Folder for what TensorRT, OpenVINO and CoreML compile once per model; empty for none.
+ORT_CACHE_DIR = env.str("ORT_CACHE_DIR", default="")
+# ONNX Runtime's own options by provider, over those that follow from the settings above.
+ORT_PROVIDER_OPTIONS = env.json("ORT_PROVIDER_OPTIONS", default={})
 JOBS_RATE = env.str("JOBS_RATE", default="60/m")
 UPLOADS_RATE = env.str("UPLOADS_RATE", default="120/m")
 RECHARGES_RATE = env.str("RECHARGES_RATE", default="60/m")

@@ -9,11 +9,18 @@ import cv2
 import numpy as np
 
 from inference.pipeline.filters import resize, to_levels
-from inference.pipeline.topology import five_points
-from inference.pipeline.types import Doubles, Floats, Image
+from inference.pipeline.types import Doubles, Floats, Image, Landmarks, require_mesh
 
-#: Points as fractions of the crop's side: image-left and -right eye, nose, mouth corners.
+#: Points as fractions of the crop's side: image-left and -right eye, nose, mouth corners. The loose
+#: ones hold the whole oval of the face.
 TEMPLATES: Final[dict[str, tuple[tuple[float, float], ...]]] = {
+    "arcface_112_v1": (
+        (0.35473214, 0.45658929),
+        (0.64526786, 0.45658929),
+        (0.50000000, 0.61154464),
+        (0.37913393, 0.77687500),
+        (0.62086607, 0.77687500),
+    ),
     "arcface_112_v2": (
         (0.34191607, 0.46157411),
         (0.65653393, 0.45983393),
@@ -21,13 +28,26 @@ TEMPLATES: Final[dict[str, tuple[tuple[float, float], ...]]] = {
         (0.37097589, 0.82469196),
         (0.63151696, 0.82325089),
     ),
-    # Looser: the whole face oval lies inside the crop.
     "arcface_128": (
         (0.36167656, 0.40387734),
         (0.63696719, 0.40235469),
         (0.50019687, 0.56044219),
         (0.38710391, 0.72160547),
         (0.61507734, 0.72034453),
+    ),
+    "ffhq_512": (
+        (0.37691676, 0.46864664),
+        (0.62285697, 0.46912813),
+        (0.50123859, 0.61331904),
+        (0.39308822, 0.72541100),
+        (0.61150205, 0.72490465),
+    ),
+    "mtcnn_512": (
+        (0.36562865, 0.46733799),
+        (0.63305391, 0.46585885),
+        (0.50019127, 0.61942959),
+        (0.39032951, 0.77598822),
+        (0.61178945, 0.77476328),
     ),
 }
 # Point-wise sampling skips pixels when it shrinks by more than about this factor.
@@ -40,37 +60,63 @@ class AlignedFace:
 
     Attributes:
         crop_bgr: (S, S, 3) uint8 BGR.
-        mesh: (468, 3) float32, px of the crop.
+        landmarks: of the face, in px of the crop.
         matrix: (2, 3) float64, picture px -> crop px; pixel centres at whole numbers.
     """
 
     crop_bgr: Image
-    mesh: Floats
+    landmarks: Landmarks
     matrix: Doubles
 
+    @property
+    def mesh(self) -> Floats:
+        """The (468, 3) mesh in px of the crop.
 
-def align_face(image_bgr: Image, *, mesh: Floats, template: str, size_px: int) -> AlignedFace:
+        Raises:
+            ValueError: the landmarker in use has no mesh.
+        """
+        return require_mesh(self.landmarks)
+
+
+def align_face(
+    image_bgr: Image, *, landmarks: Landmarks, template: str, size_px: int
+) -> AlignedFace:
     """Cut a face out so that its five points lie on a template.
 
     Args:
         image_bgr: (H, W, 3) uint8 BGR.
-        mesh: (468, 3) float32, px of the picture.
+        landmarks: of the face, in px of the picture.
         template: a key of ``TEMPLATES``.
         size_px: side of the crop.
     """
-    matrix = crop_matrix(mesh, template=template, size_px=size_px)
+    matrix = crop_matrix(landmarks.five, template=template, size_px=size_px)
     crop = warp(image_bgr, matrix=matrix, size_px=(size_px, size_px))
     return AlignedFace(
-        crop_bgr=to_levels(crop),
-        mesh=transform_mesh(mesh, matrix),
-        matrix=matrix,
+        crop_bgr=to_levels(crop), landmarks=move_landmarks(landmarks, matrix), matrix=matrix
     )
 
 
-def crop_matrix(mesh: Floats, *, template: str, size_px: float) -> Doubles:
-    """(2, 3) float64: picture px -> px of the crop that ``align_face`` would cut."""
+def move_landmarks(landmarks: Landmarks, matrix: Doubles) -> Landmarks:
+    """The landmarks after a (2, 3) similarity transform."""
+    dense, outline = landmarks.dense, landmarks.outline
+    return Landmarks(
+        five=transform_points(landmarks.five, matrix),
+        score=landmarks.score,
+        dense=None if dense is None else transform_mesh(dense, matrix),
+        outline=None if outline is None else transform_points(outline, matrix),
+    )
+
+
+def crop_matrix(five: Floats, *, template: str, size_px: float) -> Doubles:
+    """(2, 3) float64: picture px -> px of the crop that ``align_face`` would cut.
+
+    Args:
+        five: (5, 2) float32, px of the picture.
+        template: a key of ``TEMPLATES``.
+        size_px: side of the crop.
+    """
     wanted = np.asarray(TEMPLATES[template], dtype=np.float64) * size_px
-    return fit_similarity(five_points(mesh).astype(np.float64), wanted)
+    return fit_similarity(five.astype(np.float64), wanted)
 
 
 def fit_similarity(source: Doubles, target: Doubles) -> Doubles:
@@ -98,6 +144,11 @@ def invert(matrix: Doubles) -> Doubles:
     """The (2, 3) transform in the other direction."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def transform_points(points: Floats, matrix: Doubles) -> Floats:
+    """Move (K, 2) points by a (2, 3) transform; float32."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def transform_mesh(mesh: Floats, matrix: Doubles) -> Floats:

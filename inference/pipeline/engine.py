@@ -1,20 +1,22 @@
-"""All sessions of one process, opened and checked once."""
+"""What a worker process keeps open: the sessions, and nothing of any job."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from inference.pipeline.registry import load_registry
-from inference.pipeline.sessions import LoadedModel, open_session, warm_up
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.policy import LicencePolicy
+from inference.pipeline.safety.check import SafetyCheck, SafetyPolicy
+from inference.pipeline.sessions.loading import LoadedModel, SessionOptions
+from inference.pipeline.sessions.pool import SessionPool
+from inference.pipeline.swappers import mesh
 
-_DETECTOR: Final = "face_detector_yunet"
-_LANDMARKER: Final = "face_mesh_468"
-_RECOGNISER: Final = "face_recogniser_sface"
-_SWAPPERS: Final = ("mesh_swapper_256", "mesh_swapper_512")
-# A crop may be this much smaller than the face it is pasted back onto before the next size pays.
-_ENLARGEMENT_MAX: Final = 1.5
+DETECTOR: Final = "face_detector_yunet"
+LANDMARKER: Final = "face_mesh_468"
+RECOGNISER: Final = "face_recogniser_sface"
+BUILT_IN: Final = (DETECTOR, LANDMARKER, RECOGNISER, *mesh.KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,76 +25,68 @@ class EngineConfig:
 
     Attributes:
         model_dir: folder with the model files.
-        policy: ``commercial`` refuses models whose licence is not cleared for it; ``any`` does not.
-        providers: ONNX Runtime execution providers, best first; each must really start.
-        threads: threads of one session; with small networks 1 is best, run several jobs instead.
+        policy: which licences are allowed.
+        sessions: where and how models run.
+        memory_budget_bytes: for all open models together; 0 sets no limit.
+        extra_models: a deployment's own registry file, or None.
+        safety: what content is refused.
     """
 
     model_dir: Path
-    policy: str
-    providers: tuple[str, ...]
-    threads: int
+    policy: LicencePolicy = field(default_factory=LicencePolicy)
+    sessions: SessionOptions = field(default_factory=SessionOptions)
+    memory_budget_bytes: int = 0
+    extra_models: Path | None = None
+    safety: SafetyPolicy = field(default_factory=SafetyPolicy)
 
 
 class Engine:
-    """Open sessions. Holds nothing of any job, so threads may share one engine."""
+    """The open sessions of a process. Threads and jobs may share one engine."""
 
-    def __init__(self, models: dict[str, LoadedModel]) -> None:
-        self._models = models
+    def __init__(self, pool: SessionPool, *, safety: SafetyPolicy | None = None) -> None:
+        """Use the sessions of a pool.
+
+        Raises:
+            SafetyUnavailableError: content has to be checked and a classifier cannot be opened.
+        """
+        self._pool = pool
+        self._safety = SafetyCheck(pool, safety or SafetyPolicy())
 
     @classmethod
     def open(cls, config: EngineConfig) -> Engine:
-        """Check licence and SHA-256 of every model, open the sessions and run each once.
+        """Check and open the built-in models, run each once; others open when a job names them.
 
         Raises:
             ModelMissingError: a file is not there.
             ModelMismatchError: other bytes, tensors or execution providers than described.
             ModelNotAllowedError: refused by the licence policy.
+            SafetyUnavailableError: content has to be checked and a classifier cannot be opened.
         """
-        registry = load_registry()
-        models: dict[str, LoadedModel] = {}
-        for key in (_DETECTOR, _LANDMARKER, _RECOGNISER, *_SWAPPERS):
-            path = registry.resolve(key, model_dir=config.model_dir, policy=config.policy)
-            models[key] = open_session(
-                spec=registry.spec(key),
-                path=path,
-                providers=config.providers,
-                threads=config.threads,
-            )
-            warm_up(models[key])
-        return cls(models)
+        pool = SessionPool(
+            registry=load_registry(extra=config.extra_models),
+            model_dir=config.model_dir,
+            policy=config.policy,
+            options=config.sessions,
+            memory_budget_bytes=config.memory_budget_bytes,
+        )
+        for key in BUILT_IN:
+            pool.get(key)
+        return cls(pool, safety=config.safety)
+
+    @property
+    def pool(self) -> SessionPool:
+        """Where the stages get their models."""
+        return self._pool
+
+    @property
+    def safety(self) -> SafetyCheck:
+        """Checks content as the deployment demands."""
+        return self._safety
+
+    def model(self, key: str) -> LoadedModel:
+        """An open model; see ``SessionPool.get``."""
+        return self._pool.get(key)
 
     def close(self) -> None:
         """Let go of the sessions; their memory is freed when no run uses them any more."""
-        self._models = {}
-
-    @property
-    def detector(self) -> LoadedModel:
-        """Finds face boxes."""
-        return self._model(_DETECTOR)
-
-    @property
-    def landmarker(self) -> LoadedModel:
-        """Fits the face mesh."""
-        return self._model(_LANDMARKER)
-
-    @property
-    def recogniser(self) -> LoadedModel:
-        """Tells identities apart."""
-        return self._model(_RECOGNISER)
-
-    def swapper(self, *, crop_side_px: float) -> LoadedModel:
-        """The smallest swapper that does not blur a face with a crop of this side."""
-        swappers = sorted(
-            (self._model(key) for key in _SWAPPERS), key=lambda model: model.spec.crop_size_px
-        )
-        for model in swappers:
-            if model.spec.crop_size_px * _ENLARGEMENT_MAX >= crop_side_px:
-                return model
-        return swappers[-1]
-
-    def _model(self, key: str) -> LoadedModel:
-        try:
-            return self._models[key]
-        except KeyError:
-            raise RuntimeError("the engine is closed") from None
+        self._pool.close()

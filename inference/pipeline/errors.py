@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Where = Literal["source", "target"]
+ContentWhere = Literal["source", "target", "result"]
 
 
 class PipelineError(Exception):
@@ -49,6 +50,32 @@ class ModelNotAllowedError(PipelineError):
     code = "model_not_allowed"
 
 
+class ModelNotPinnedError(PipelineError):
+    """Nobody has said which bytes a model file must have, so it is not taken in."""
+
+    code = "model_not_pinned"
+
+
+class ModelDownloadError(PipelineError):
+    """No source delivered a model file, or this deployment does not use the network."""
+
+    code = "model_download_failed"
+
+
+class InvalidOptionsError(PipelineError):
+    """An option has a value that it cannot have.
+
+    Attributes:
+        param: which one, as a path such as ``detector.size_px``.
+    """
+
+    code = "invalid_options"
+
+    def __init__(self, param: str, reason: str) -> None:
+        super().__init__(f"{param}: {reason}")
+        self.param = param
+
+
 class StoppedError(PipelineError):
     """The observer asked the run to stop."""
 
@@ -90,3 +117,24 @@ class SeveralFacesError(PipelineError):
         self.code = f"several_faces_in_{where}"
         self.where = where
         self.count = count
+
+
+class ContentBlockedError(PipelineError):
+    """The deployment's classifiers object to a picture or a video.
+
+    Attributes:
+        where: ``source``, ``target`` or ``result``.
+        objectors: keys of the classifiers that objected.
+    """
+
+    def __init__(self, where: ContentWhere, objectors: tuple[str, ...]) -> None:
+        super().__init__(f"{', '.join(objectors)} object to the {where}")
+        self.code = f"content_blocked_in_{where}"
+        self.where = where
+        self.objectors = objectors
+
+
+class SafetyUnavailableError(PipelineError):
+    """Content has to be checked and cannot be: nothing passes until that is repaired."""
+
+    code = "safety_unavailable"

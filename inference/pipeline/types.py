@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,20 @@ Floats = NDArray[np.float32]
 #: float64, used where a formula is sensitive to rounding.
 Doubles = NDArray[np.float64]
 
-FaceChoice = Literal["one", "largest", "all"]
-
 
 class Session(Protocol):
     """The part of ``onnxruntime.InferenceSession`` that the stages use; ``run`` is thread-safe."""
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, object]
-    ) -> list[Floats]:
-        """Run the model and return the named outputs in that order."""
+    ) -> list[NDArray[Any]]:
+        """Run the model and return the named outputs in that order, or all of them."""
+
+    def get_inputs(self) -> Sequence[Any]:
+        """Name, type and shape of each input."""
+
+    def get_outputs(self) -> Sequence[Any]:
+        """Name, type and shape of each output."""
 
 
 class Observer(Protocol):
@@ -65,18 +69,51 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
-    """A detected face with its dense landmarks.
+class Landmarks:
+    """Where the parts of a face are.
 
     Attributes:
-        detection: the box it came from.
-        mesh: (468, 3) float32, px of the image; z in the same unit, smaller is nearer.
-        mesh_score: logit of "this is a face seen well enough"; frontal faces have 30 and more.
+        five: (5, 2) float32, px of the image: image-left eye, image-right eye, nose, mouth corners.
+            Alignment uses them.
+        score: 0..1, how well the face is seen; 0.5 and more can be used.
+        dense: (468, 3) float32 face mesh, px of the image, z in the same unit, smaller is nearer;
+            None from a landmarker that has no mesh.
+        outline: (68, 2) float32, px of the image, in the order of the 300-W scheme; None where
+            nothing but the five points is known.
     """
 
+    five: Floats
+    score: float
+    dense: Floats | None = None
+    outline: Floats | None = None
+
+
+def require_mesh(landmarks: Landmarks) -> Floats:
+    """The (468, 3) mesh.
+
+    Raises:
+        ValueError: the landmarker in use has no mesh.
+    """
+    if landmarks.dense is None:
+        raise ValueError("this face has no mesh: its landmarker finds fewer points")
+    return landmarks.dense
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detected face with its landmarks."""
+
     detection: Detection
-    mesh: Floats
-    mesh_score: float
+    landmarks: Landmarks
+
+    @property
+    def mesh(self) -> Floats:
+        """The (468, 3) mesh.
+
+        Raises:
+            ValueError: the landmarker in use has no mesh.
+        """
+        return require_mesh(self.landmarks)
 
     @property
     def area_px(self) -> float:
@@ -86,17 +123,37 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class SwapOptions:
-    """Which faces take part.
+class Embedding:
+    """Who a face is, as a recogniser sees it; only those of one recogniser can be compared.
 
     Attributes:
-        target_faces: ``one`` insists on exactly one, ``largest`` takes the largest, ``all`` swaps
-            every usable face.
-        source_faces: ``one`` insists on exactly one, ``largest`` takes the largest.
+        raw: (D,) float32 as the network yields it; some swappers need its length.
+        unit: (D,) float32 of length 1.
     """
 
-    target_faces: FaceChoice = "one"
-    source_faces: Literal["one", "largest"] = "one"
+    raw: Floats
+    unit: Floats
+
+    def similarity(self, other: Embedding) -> float:
+        """Cosine, -1..1; 1 is the same picture of the same person."""
+        return float(self.unit @ other.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a classifier takes a face for: a guess, and never a fact about a person.
+
+    Attributes:
+        gender: ``female`` or ``male``.
+        age_from: youngest year of the group.
+        age_to: first year after the group.
+        race: as the classifier names it; None unless the deployment allows to ask.
+    """
+
+    gender: Literal["female", "male"]
+    age_from: int
+    age_to: int
+    race: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +163,21 @@ class FaceReport:
     Attributes:
         box_xyxy: px of the target picture.
         detector_score: 0..1.
-        mesh_score: logit, see ``Face.mesh_score``.
+        landmark_score: 0..1, see ``Landmarks.score``.
         similarity_before: cosine of the target's own face to the source, -1..1.
         similarity_after: cosine of the swapped face to the source, -1..1.
     """
 
     box_xyxy: tuple[float, float, float, float]
     detector_score: float
-    mesh_score: float
+    landmark_score: float
     similarity_before: float
     similarity_after: float
 
 
 @dataclass(frozen=True, slots=True)
 class SwapResult:
-    """The new picture, (H, W, 3) uint8 BGR, and one report per swapped face, largest first."""
+    """The new picture, (H, W, 3) uint8 BGR, and one report per swapped face."""
 
     image_bgr: Image
     faces: tuple[FaceReport, ...]

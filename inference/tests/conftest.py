@@ -40,7 +40,7 @@ def fast_swap(monkeypatch: pytest.MonkeyPatch) -> None:
         face = FaceReport(
             box_xyxy=(1.0, 2.0, 30.0, 40.0),
             detector_score=0.9,
-            mesh_score=30.0,
+            landmark_score=1.0,
             similarity_before=0.1,
             similarity_after=0.7,
         )

@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from accounts import selectors as accounts_selectors
 from accounts.types import Role
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.progress import Progress
 from tokens import recharge_selectors, services
-from tokens.management.progress import Progress
 from tokens.types import RechargeReceipt
 
 FAILED: Final = 1

@@ -12,9 +12,9 @@ from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
 from accounts.types import Role
+from facefusion_site.common.progress import Progress
 from tokens import services
 from tokens.management.money import MoneyCommand
-from tokens.management.progress import Progress
 from tokens.models import CreditLot, RechargeBatch, Wallet
 from tokens.tests.commands import run
 from tokens.tests.digests import digest_of_all_tables

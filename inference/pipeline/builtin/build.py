@@ -17,7 +17,8 @@ from inference.pipeline.builtin.mesh_swapper import build_mesh_swapper
 from inference.pipeline.builtin.onnx_edit import build_sface, build_yunet
 from inference.pipeline.builtin.weights import read_weights
 from inference.pipeline.errors import ModelMismatchError
-from inference.pipeline.registry import ModelSpec, Registry, file_state, sha256_of
+from inference.pipeline.registry.files import file_state, sha256_of
+from inference.pipeline.registry.spec import ModelSpec, Registry
 
 _PRODUCER: Final = "inference.pipeline.builtin"
 _FROM_WEIGHTS: Final[dict[str, Callable[[bytes], onnx.ModelProto]]] = {
@@ -67,6 +68,7 @@ def build_builtin_models(
 def build_bytes(spec: ModelSpec) -> bytes:
     """The serialised ONNX file of one built-in model, the same on every machine."""
     if spec.key in _FROM_WEIGHTS:
+        assert spec.origin is not None
         model = _FROM_WEIGHTS[spec.key](read_weights(spec.origin))
     else:
         model = build_mesh_swapper(_FROM_TABLES[spec.key])

@@ -34,10 +34,12 @@ class Graph:
         self._inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
         return Value(self, name)
 
-    def output(self, name: str, value: Value, shape: Sequence[int | str]) -> None:
-        """Declare a float32 output that carries ``value``."""
+    def output(
+        self, name: str, value: Value, shape: Sequence[int | str], dtype: int = TensorProto.FLOAT
+    ) -> None:
+        """Declare an output that carries ``value``, which has this element type."""
         self._nodes.append(helper.make_node("Identity", [value.name], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
+        self._outputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
 
     def floats(self, values: NDArray[Any] | float) -> Value:
         """A float32 constant; arrays are rounded so that they are equal on every processor."""

@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from inference.pipeline.builtin import swapper_tables
 from inference.pipeline.builtin.graph import Graph, Value
-from inference.pipeline.swapper_shape import fit_weights
+from inference.pipeline.swappers.mesh_shape import fit_weights
 from inference.pipeline.topology import POINT_COUNT, face_topology
 
 TEXTURE_SIZE: Final = 1024

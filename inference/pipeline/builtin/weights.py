@@ -7,7 +7,7 @@ import importlib.metadata
 from pathlib import Path
 
 from inference.pipeline.errors import ModelMismatchError, ModelMissingError
-from inference.pipeline.registry import ModelOrigin
+from inference.pipeline.registry.spec import ModelOrigin
 
 
 def read_weights(origin: ModelOrigin) -> bytes:

@@ -7,11 +7,17 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.stand_ins.build import install_stand_ins
+from inference.pipeline.analysis.analyser import AnalysisOptions, FaceAnalyser
 from inference.pipeline.builtin.build import build_builtin_models
 from inference.pipeline.engine import Engine, EngineConfig
 from inference.pipeline.image_io import ImageLimits, decode_image
-from inference.pipeline.registry import load_registry
-from inference.pipeline.types import Image
+from inference.pipeline.job import usable
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.policy import LicencePolicy
+from inference.pipeline.sessions.loading import SessionOptions
+from inference.pipeline.sessions.pool import SessionPool
+from inference.pipeline.types import Face, Image
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 LIMITS = ImageLimits(pixels_max=40_000_000, side_max_px=12_000)
@@ -27,11 +33,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(model_dir: Path) -> Engine:
-    return Engine.open(
-        EngineConfig(
-            model_dir=model_dir, policy="commercial", providers=("CPUExecutionProvider",), threads=1
-        )
-    )
+    return Engine.open(EngineConfig(model_dir=model_dir))
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +82,21 @@ class Recorder:
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
+
+
+def faces_of(engine: Engine, image_bgr: Image) -> list[Face]:
+    """The usable faces of a picture, largest first."""
+    return usable(FaceAnalyser(engine.pool, AnalysisOptions()).find(image_bgr), where="target")
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> SessionPool:
+    """A pool with a stand-in for every published model that works on pictures of faces."""
+    registry, folder = load_registry(), tmp_path_factory.mktemp("stand_ins")
+    keys = [spec.key for spec in registry.models.values() if spec.origin is None]
+    return SessionPool(
+        registry=install_stand_ins(registry=registry, keys=keys, model_dir=folder),
+        model_dir=folder,
+        policy=LicencePolicy(),
+        options=SessionOptions(),
+    )

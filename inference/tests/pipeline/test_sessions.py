@@ -10,10 +10,14 @@ from onnx import TensorProto, helper
 
 from inference.pipeline.engine import Engine, EngineConfig
 from inference.pipeline.errors import ModelMismatchError, ModelMissingError
-from inference.pipeline.registry import TensorSpec, load_registry
-from inference.pipeline.sessions import open_session
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.registry.spec import TensorSpec
+from inference.pipeline.sessions.loading import SessionOptions, open_session
+from inference.pipeline.sessions.providers import provider_named
+from inference.pipeline.swappers.mesh import MeshSwapper
 
-CPU = ("CPUExecutionProvider",)
+CPU = SessionOptions()
+CPU_NAME = "CPUExecutionProvider"
 
 
 @pytest.fixture
@@ -43,8 +47,8 @@ def spec_of(*, name: str = "x", dtype: str = "tensor(float)", shape: tuple[int |
 
 
 def test_a_model_that_fits_its_description_runs(tiny):
-    model = open_session(spec=spec_of(shape=("N", 2)), path=tiny, providers=CPU, threads=1)
-    (doubled,) = model.session.run(["y"], {"x": np.ones((3, 2), np.float32)})
+    model = open_session(spec=spec_of(shape=("N", 2)), path=tiny, options=CPU)
+    (doubled,) = model.run({"x": np.ones((3, 2), np.float32)})
     assert doubled.tolist() == [[2, 2]] * 3
 
 
@@ -61,57 +65,56 @@ def test_a_model_that_fits_its_description_runs(tiny):
 )
 def test_other_tensors_than_described_are_a_mismatch(tiny, wrong):
     with pytest.raises(ModelMismatchError, match="described"):
-        open_session(spec=spec_of(**wrong), path=tiny, providers=CPU, threads=1)
+        open_session(spec=spec_of(**wrong), path=tiny, options=CPU)
 
 
 def test_a_file_that_is_no_model_is_a_mismatch(tmp_path):
     path = tmp_path / "text.onnx"
     path.write_text("not a model")
     with pytest.raises(ModelMismatchError, match="cannot be loaded"):
-        open_session(spec=spec_of(shape=("N", 2)), path=path, providers=CPU, threads=1)
+        open_session(spec=spec_of(shape=("N", 2)), path=path, options=CPU)
 
 
-@pytest.mark.parametrize("providers", [("TensorrtExecutionProvider", *CPU), ()])
-def test_a_provider_that_this_runtime_lacks_is_a_mismatch(tiny, providers):
+@pytest.mark.parametrize("names", [("tensorrt", "cpu"), ()])
+def test_a_provider_that_this_runtime_lacks_is_a_mismatch(tiny, names):
+    options = SessionOptions(providers=tuple(provider_named(name) for name in names))
     with pytest.raises(ModelMismatchError, match="not in this build"):
-        open_session(spec=spec_of(shape=("N", 2)), path=tiny, providers=providers, threads=1)
+        open_session(spec=spec_of(shape=("N", 2)), path=tiny, options=options)
 
 
 def test_a_silent_fallback_to_the_cpu_is_a_mismatch(tiny, monkeypatch):
     # A machine with the GPU build but no driver: the runtime lists the provider, warns, and then
     # hands out a session that runs on the CPU.
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", *CPU])
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU_NAME])
     real = ort.InferenceSession
     monkeypatch.setattr(
         ort,
         "InferenceSession",
-        lambda path, options, providers: real(path, options, providers=list(CPU)),
+        lambda path, options, providers: real(path, options, providers=[CPU_NAME]),
     )
     with pytest.raises(ModelMismatchError, match="CUDAExecutionProvider"):
         open_session(
             spec=spec_of(shape=("N", 2)),
             path=tiny,
-            providers=("CUDAExecutionProvider", *CPU),
-            threads=1,
+            options=SessionOptions(providers=(provider_named("cuda"), provider_named("cpu"))),
         )
 
 
 def test_an_engine_without_models_says_what_is_missing(tmp_path):
-    config = EngineConfig(model_dir=tmp_path, policy="commercial", providers=CPU, threads=1)
+    config = EngineConfig(model_dir=tmp_path)
     with pytest.raises(ModelMissingError, match="face_detector_yunet"):
         Engine.open(config)
 
 
 def test_a_closed_engine_cannot_be_used(model_dir):
-    engine = Engine.open(
-        EngineConfig(model_dir=model_dir, policy="commercial", providers=CPU, threads=1)
-    )
-    assert engine.detector.spec.task == "detector"
+    engine = Engine.open(EngineConfig(model_dir=model_dir))
+    assert engine.model("face_detector_yunet").spec.task == "detector"
     engine.close()
     with pytest.raises(RuntimeError, match="closed"):
-        engine.detector.session.run(None, {})
+        engine.model("face_detector_yunet")
 
 
 def test_the_crop_grows_with_the_face(engine):
-    sizes = [engine.swapper(crop_side_px=side).spec.crop_size_px for side in (40, 380, 390, 4000)]
+    swapper = MeshSwapper(engine.pool)
+    sizes = [swapper.crop_size_px(face_px=side) for side in (40, 380, 390, 4000)]
     assert sizes == [256, 256, 512, 512]

@@ -14,31 +14,33 @@ from inference.pipeline.aligner import (
     transform_mesh,
     warp,
 )
-from inference.pipeline.blend import paste_back
-from inference.pipeline.detector import detect_faces
-from inference.pipeline.embedder import SAME_PERSON_MIN, embed_face, similarity
-from inference.pipeline.landmarks import SCORE_MIN, find_landmarks
-from inference.pipeline.masks import find_cover_of_target, has_spectacles
-from inference.pipeline.registry import load_registry
-from inference.pipeline.skin import COVER_CLEAR, skin_distance
-from inference.pipeline.source_texture import prepare_source
-from inference.pipeline.swap import find_faces
-from inference.pipeline.swapper import SwappedCrop, swap_crop
-from inference.pipeline.swapper_shape import fit_weights, shape_basis
+from inference.pipeline.analysis.detection import DetectorOptions, detect_faces
+from inference.pipeline.analysis.face_mesh import find_landmarks
+from inference.pipeline.analysis.recognisers import SAME_PERSON_MIN, embed_face
+from inference.pipeline.engine import DETECTOR, LANDMARKER, RECOGNISER
+from inference.pipeline.masks.cover import find_cover_of_target, has_spectacles
+from inference.pipeline.masks.skin import COVER_CLEAR, skin_distance
+from inference.pipeline.paste.blend import paste_into
+from inference.pipeline.registry.load import load_registry
+from inference.pipeline.swappers.base import SourcePicture, SwapTarget
+from inference.pipeline.swappers.mesh import MeshSwapper
+from inference.pipeline.swappers.mesh_shape import fit_weights, shape_basis
+from inference.pipeline.swappers.mesh_texture import prepare_source
 from inference.pipeline.topology import face_topology, five_points, vertex_facing
+from inference.tests.pipeline.conftest import faces_of
 
 
 @pytest.fixture(scope="module")
 def faces(engine, astronaut, hopper):
     return {
-        name: (image, find_faces(engine, image_bgr=image, where="target", choice="one")[0])
+        name: (image, faces_of(engine, image)[0])
         for name, image in (("astronaut", astronaut), ("hopper", hopper))
     }
 
 
 def aligned(faces, name, size=256):
     image, face = faces[name]
-    return align_face(image, mesh=face.mesh, template="arcface_128", size_px=size)
+    return align_face(image, landmarks=face.landmarks, template="arcface_128", size_px=size)
 
 
 # --- detector
@@ -46,6 +48,7 @@ def aligned(faces, name, size=256):
 
 def test_boxes_equal_those_of_opencv(engine, group):
     origin = load_registry().spec("face_detector_yunet").origin
+    assert origin is not None
     distribution = importlib.metadata.distribution(origin.distribution)
     height, width = 512, 928
     picture = cv2.resize(group, (width, height)).astype(np.uint8)
@@ -56,7 +59,11 @@ def test_boxes_equal_those_of_opencv(engine, group):
     small = cv2.resize(picture, (640, 353), interpolation=cv2.INTER_AREA)
     opencv.setInputSize((640, 353))
     _, rows = opencv.detect(small)
-    found = detect_faces(engine.detector, image_bgr=small.astype(np.uint8), score_min=0.6)
+    found = detect_faces(
+        [engine.model(DETECTOR)],
+        image_bgr=small.astype(np.uint8),
+        options=DetectorOptions(score_min=0.6),
+    )
     assert len(found) == len(rows) == 2
     for face, row in zip(found, sorted(rows, key=lambda row: -row[14]), strict=True):
         left, top, box_width, box_height = row[:4]
@@ -68,14 +75,23 @@ def test_boxes_equal_those_of_opencv(engine, group):
 
 @pytest.mark.parametrize("name", ["coffee.png", "rocket.jpg"])
 def test_pictures_without_a_face_have_none(engine, photo, name):
-    assert detect_faces(engine.detector, image_bgr=photo(name), score_min=0.6) == []
+    assert (
+        detect_faces(
+            [engine.model(DETECTOR)], image_bgr=photo(name), options=DetectorOptions(score_min=0.6)
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_picture_gives_the_turned_box(engine, hopper, turns):
-    (upright,) = detect_faces(engine.detector, image_bgr=hopper, score_min=0.7)
+    (upright,) = detect_faces(
+        [engine.model(DETECTOR)], image_bgr=hopper, options=DetectorOptions(score_min=0.7)
+    )
     turned = np.ascontiguousarray(np.rot90(hopper, turns))
-    found = detect_faces(engine.detector, image_bgr=turned, score_min=0.7)[0]
+    found = detect_faces(
+        [engine.model(DETECTOR)], image_bgr=turned, options=DetectorOptions(score_min=0.7)
+    )[0]
     corners = upright.box_xyxy.reshape(2, 2)
     width, height = hopper.shape[1], hopper.shape[0]
     for _ in range(turns):
@@ -89,7 +105,9 @@ def test_a_turned_picture_gives_the_turned_box(engine, hopper, turns):
 def test_a_small_face_in_a_large_picture_is_found(engine, astronaut):
     canvas = np.full((2400, 2400, 3), 128, dtype=np.uint8)
     canvas[1500:1628, 300:428] = cv2.resize(astronaut, (128, 128), interpolation=cv2.INTER_AREA)
-    found = detect_faces(engine.detector, image_bgr=canvas, score_min=0.7)
+    found = detect_faces(
+        [engine.model(DETECTOR)], image_bgr=canvas, options=DetectorOptions(score_min=0.7)
+    )
     assert len(found) == 1
     assert 300 < found[0].box_xyxy[0] < 428
 
@@ -103,27 +121,33 @@ def test_the_mesh_turns_with_the_head(engine, astronaut, faces, angle):
     canvas = cv2.copyMakeBorder(astronaut, 120, 120, 120, 120, cv2.BORDER_REFLECT)
     matrix = cv2.getRotationMatrix2D((332.0, 256.0), angle, 1.0)
     turned = cv2.warpAffine(canvas, matrix, (752, 752), borderMode=cv2.BORDER_REFLECT)
-    detections = detect_faces(engine.detector, image_bgr=turned.astype(np.uint8), score_min=0.7)
+    detections = detect_faces(
+        [engine.model(DETECTOR)],
+        image_bgr=turned.astype(np.uint8),
+        options=DetectorOptions(score_min=0.7),
+    )
     moved = upright.mesh + np.asarray([120, 120, 0], np.float32)
     expected = transform_mesh(moved, np.asarray(matrix, np.float64))
     unit = np.ptp(upright.mesh[:, 0])
     errors = []
     for detection in detections:
         face = find_landmarks(
-            engine.landmarker, image_bgr=turned.astype(np.uint8), detection=detection
+            engine.model(LANDMARKER), image_bgr=turned.astype(np.uint8), detection=detection
         )
         error = np.linalg.norm(face.mesh[:, :2] - expected[:, :2], axis=1).mean() / unit
-        errors.append((error, face.mesh_score))
+        errors.append((error, face.landmarks.score))
     error, score = min(errors)
     assert error < 0.035
-    assert score > SCORE_MIN
+    assert score > 0.5
 
 
 def test_a_profile_is_below_the_gate(engine, photo):
     camera = photo("camera.png")
-    (detection,) = detect_faces(engine.detector, image_bgr=camera, score_min=0.8)
-    face = find_landmarks(engine.landmarker, image_bgr=camera, detection=detection)
-    assert face.mesh_score < SCORE_MIN
+    (detection,) = detect_faces(
+        [engine.model(DETECTOR)], image_bgr=camera, options=DetectorOptions(score_min=0.8)
+    )
+    face = find_landmarks(engine.model(LANDMARKER), image_bgr=camera, detection=detection)
+    assert face.landmarks.score < 0.5
 
 
 def test_the_five_points_lie_where_the_detector_sees_them(faces):
@@ -161,13 +185,15 @@ def test_the_tables_cannot_be_written():
 def test_one_person_is_nearer_to_herself_than_to_another(engine, faces):
     vectors = {}
     for name, (image, face) in faces.items():
-        vectors[name] = embed_face(engine.recogniser, image_bgr=image, mesh=face.mesh)
+        vectors[name] = embed_face(
+            engine.model(RECOGNISER), image_bgr=image, landmarks=face.landmarks
+        )
         mirrored = np.ascontiguousarray(image[:, ::-1])
-        (other,) = find_faces(engine, image_bgr=mirrored, where="target", choice="one")
-        again = embed_face(engine.recogniser, image_bgr=mirrored, mesh=other.mesh)
-        assert similarity(vectors[name], again) > 0.8
-        assert abs(float(np.linalg.norm(again)) - 1) < 1e-5
-    assert similarity(vectors["astronaut"], vectors["hopper"]) < SAME_PERSON_MIN
+        (other,) = faces_of(engine, mirrored)
+        again = embed_face(engine.model(RECOGNISER), image_bgr=mirrored, landmarks=other.landmarks)
+        assert vectors[name].similarity(again) > 0.8
+        assert abs(float(np.linalg.norm(again.unit)) - 1) < 1e-5
+    assert vectors["astronaut"].similarity(vectors["hopper"]) < SAME_PERSON_MIN
 
 
 # --- aligner
@@ -241,7 +267,7 @@ def test_hair_and_hat_cover_the_face_and_the_face_itself_does_not(faces, size):
 
 def test_only_side_pieces_of_spectacles_are_taken_away(faces):
     plain, with_frame = (find_cover_of_target(aligned(faces, n)) for n in ("astronaut", "hopper"))
-    assert not plain.temples.any()
+    assert plain.temples is None
     assert np.array_equal(plain.clean_bgr, aligned(faces, "astronaut").crop_bgr)
     crop = aligned(faces, "hopper").crop_bgr
     changed = (with_frame.clean_bgr != crop).any(axis=2)
@@ -268,7 +294,7 @@ def sources(faces):
 
 
 def test_a_batch_gives_what_single_runs_give(engine, faces, sources):
-    model = engine.swapper(crop_side_px=200)
+    model = engine.model("mesh_swapper_256")
     feeds = []
     for name in ("astronaut", "hopper"):
         target = aligned(faces, name)
@@ -284,36 +310,32 @@ def test_a_batch_gives_what_single_runs_give(engine, faces, sources):
             }
         )
     both = {key: np.stack([feed[key] for feed in feeds]) for key in feeds[0]}
-    batch, _ = model.session.run(["output", "mask"], both)
+    batch, _ = model.run(both)
     for index, feed in enumerate(feeds):
-        single, _ = model.session.run(
-            ["output", "mask"], {key: value[np.newaxis] for key, value in feed.items()}
-        )
+        single, _ = model.run({key: value[np.newaxis] for key, value in feed.items()})
         # Nearest-neighbour sampling may flip single texels on rounding.
         assert np.abs(batch[index] - single[0]).mean() < 1e-3
 
 
-def test_a_covered_face_is_not_painted(engine, faces, sources):
-    target = aligned(faces, "hopper")
-    cover = find_cover_of_target(target)
-    hidden = type(cover)(
-        np.zeros_like(cover.visible), np.zeros_like(cover.visible), cover.clean_bgr
-    )
-    model = engine.swapper(crop_side_px=200)
-    swapped = swap_crop(model, source=sources["astronaut"], target=target, cover=hidden)
-    assert swapped.mask.max() == 0
-    assert np.isfinite(swapped.crop_bgr).all()
+def test_a_batch_of_faces_gives_what_single_faces_give(engine, faces):
+    swapper = MeshSwapper(engine.pool)
+    image, face = faces["astronaut"]
+    prepared = swapper.prepare([SourcePicture(image_bgr=image, landmarks=face.landmarks)])
+    targets = [SwapTarget(aligned=aligned(faces, name)) for name in ("astronaut", "hopper")]
+    for both, target in zip(swapper.swap(targets, prepared), targets, strict=True):
+        (alone,) = swapper.swap([target], prepared)
+        assert np.abs(both.crop_bgr - alone.crop_bgr).mean() < 0.3
+        assert both.mask is not None
+        assert alone.mask is not None
+        assert np.abs(both.mask - alone.mask).mean() < 1e-3
 
 
-def test_a_crop_of_the_wrong_size_is_refused(engine, faces, sources):
-    target = aligned(faces, "hopper", 512)
+def test_a_crop_of_the_wrong_size_is_refused(engine, faces):
+    swapper = MeshSwapper(engine.pool)
+    image, face = faces["astronaut"]
+    prepared = swapper.prepare([SourcePicture(image_bgr=image, landmarks=face.landmarks)])
     with pytest.raises(ValueError, match="256"):
-        swap_crop(
-            engine.swapper(crop_side_px=200),
-            source=sources["astronaut"],
-            target=target,
-            cover=find_cover_of_target(target),
-        )
+        swapper.swap([SwapTarget(aligned=aligned(faces, "hopper", 300))], prepared)
 
 
 def test_the_source_texture_has_no_hair_on_the_forehead(sources):
@@ -329,22 +351,22 @@ def test_the_source_texture_has_no_hair_on_the_forehead(sources):
 
 
 def test_pasting_a_face_beside_the_picture_changes_nothing(astronaut):
-    layer = SwappedCrop(
-        crop_bgr=np.zeros((64, 64, 3), np.float32), mask=np.ones((64, 64), np.float32)
-    )
+    crop, mask = np.zeros((64, 64, 3), np.float32), np.ones((64, 64), np.float32)
     far = np.asarray([[1.0, 0, 5000.0], [0, 1.0, 0]])
-    assert np.array_equal(paste_back(astronaut, swapped=layer, matrix=far), astronaut)
+    pasted = astronaut.copy()
+    paste_into(pasted, crop_bgr=crop, mask=mask, matrix=far)
+    assert np.array_equal(pasted, astronaut)
 
 
 def test_pasting_rounds_and_touches_only_the_mask():
     picture = np.full((80, 80, 3), 100, dtype=np.uint8)
     mask = np.zeros((40, 40), np.float32)
     mask[10:30, 10:30] = 1
-    layer = SwappedCrop(crop_bgr=np.full((40, 40, 3), 149.7, np.float32), mask=mask)
+    crop = np.full((40, 40, 3), 149.7, np.float32)
     shift = np.asarray([[1.0, 0, -20.0], [0, 1.0, -20.0]])
-    result = paste_back(picture, swapped=layer, matrix=shift)
+    result = picture.copy()
+    paste_into(result, crop_bgr=crop, mask=mask, matrix=shift)
     assert (result[34:46, 34:46] == 150).all()
     untouched = np.ones((80, 80), bool)
     untouched[28:52, 28:52] = False
     assert (result[untouched] == 100).all()
-    assert (picture == 100).all()

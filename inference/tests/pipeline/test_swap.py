@@ -6,36 +6,43 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.pipeline.embedder import embed_face, similarity
+from inference.pipeline.analysis.recognisers import embed_face
+from inference.pipeline.engine import RECOGNISER
 from inference.pipeline.errors import NoFaceFoundError, SeveralFacesError, StoppedError
-from inference.pipeline.swap import STAGES, SwapOptions, find_faces, swap_image
+from inference.pipeline.job import IdentityPictures, SwapRequest
+from inference.pipeline.selection.options import SelectorOptions
+from inference.pipeline.spec import SwapSpec
+from inference.pipeline.swap import STAGES, swap_image
 from inference.pipeline.types import Image
-from inference.tests.pipeline.conftest import Recorder
+from inference.tests.pipeline.conftest import Recorder, faces_of
 
 SOURCE_SIMILARITY_MIN = 0.45
 SELF_SIMILARITY_MIN = 0.9
 
 
-def swap(engine, source, target, *, observer=None, **options):
+def swap(engine, source, target, *, observer=None, target_faces="one", source_faces="one"):
     return swap_image(
         engine=engine,
-        source_bgr=source,
+        request=SwapRequest(
+            spec=SwapSpec(selector=SelectorOptions(mode=target_faces)),
+            identities=[IdentityPictures([source], takes_largest=source_faces == "largest")],
+        ),
         target_bgr=target,
-        options=SwapOptions(**options),
         observer=observer or Recorder(),
     )
 
 
-def identity(engine, image, *, mesh=None):
-    if mesh is None:
-        mesh = find_faces(engine, image_bgr=image, where="target", choice="one")[0].mesh
-    return embed_face(engine.recogniser, image_bgr=image, mesh=mesh)
+def identity(engine, image, *, landmarks=None):
+    if landmarks is None:
+        (face,) = faces_of(engine, image)
+        landmarks = face.landmarks
+    return embed_face(engine.model(RECOGNISER), image_bgr=image, landmarks=landmarks)
 
 
 def face_region(engine, image: Image) -> np.ndarray:
     """Convex hull of the meshes and a tenth of the face width around them."""
     region = np.zeros(image.shape[:2], np.uint8)
-    for face in find_faces(engine, image_bgr=image, where="target", choice="all"):
+    for face in faces_of(engine, image):
         hull = cv2.convexHull(np.rint(face.mesh[:, :2]).astype(np.int32))
         margin = max(3, round(0.1 * float(np.ptp(face.mesh[:, 0]))))
         one = np.zeros_like(region)
@@ -55,8 +62,8 @@ def test_the_identity_moves(engine, pictures, source, target):
     result = swap(engine, pictures[source], pictures[target])
     # Found anew in the result, as somebody else's recogniser would.
     swapped = identity(engine, result.image_bgr)
-    to_source = similarity(swapped, identity(engine, pictures[source]))
-    to_target = similarity(swapped, identity(engine, pictures[target]))
+    to_source = swapped.similarity(identity(engine, pictures[source]))
+    to_target = swapped.similarity(identity(engine, pictures[target]))
     assert to_source > to_target
     assert to_source >= SOURCE_SIMILARITY_MIN
     (report,) = result.faces
@@ -117,7 +124,7 @@ def test_a_tilted_target_works(engine, astronaut, hopper, angle):
 
 @pytest.mark.parametrize(("source", "target"), [("astronaut", "hopper"), ("hopper", "astronaut")])
 def test_a_face_of_64_px_works(engine, pictures, source, target):
-    (face,) = find_faces(engine, image_bgr=pictures[target], where="target", choice="one")
+    (face,) = faces_of(engine, pictures[target])
     factor = 64 / float(face.detection.box_xyxy[3] - face.detection.box_xyxy[1])
     small = cv2.resize(pictures[target], None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     result = swap(engine, pictures[source], small.astype(np.uint8))

@@ -1,0 +1,1 @@
+"""Makes faces and whole frames sharper, after the swap."""

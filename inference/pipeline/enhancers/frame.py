@@ -1,0 +1,155 @@
+"""Frame enhancers: a picture is enlarged tile by tile, and tiles fade into each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from inference.pipeline.errors import InvalidOptionsError
+from inference.pipeline.filters import to_levels
+from inference.pipeline.sessions.pool import SessionPool
+from inference.pipeline.swappers.pixels import from_blob, to_blob
+from inference.pipeline.types import Floats, Image
+
+_PERCENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FrameEnhancerOptions:
+    """How whole frames are enlarged.
+
+    Attributes:
+        model: key of a frame enhancer; it enlarges by its own scale.
+        blend_percent: 0..100, how much of its work is seen; the rest is the picture enlarged by
+            straight lines.
+    """
+
+    model: str = "span_kendata_x4"
+    blend_percent: int = 80
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blend_percent <= _PERCENT:
+            raise InvalidOptionsError("frame_enhancer.blend_percent", "must be from 0 to 100")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """Place of a tile along one axis, px before enlarging.
+
+    Attributes:
+        start: first pixel that the model sees; negative where it lies beside the picture.
+        weights: (T,) float32, how much each pixel counts; they add up to 1 with the neighbours'.
+    """
+
+    start: int
+    weights: Floats
+
+
+class FrameEnhancer:
+    """One such model. Holds a session and nothing of any job; threads may share it."""
+
+    def __init__(self, pool: SessionPool, options: FrameEnhancerOptions) -> None:
+        """Open the session.
+
+        Raises:
+            InvalidOptionsError: no frame enhancer of this name.
+            PipelineError: the model is missing, altered or not allowed.
+        """
+        spec = pool.registry.models.get(options.model)
+        if spec is None or spec.task != "frame_enhancer":
+            names = ", ".join(model.key for model in pool.registry.by_task("frame_enhancer"))
+            raise InvalidOptionsError(
+                "frame_enhancer.model", f"'{options.model}' is none of: {names}"
+            )
+        self._model = pool.get(options.model)
+        self._share = options.blend_percent / _PERCENT
+
+    @property
+    def scale(self) -> int:
+        """How many times as wide and as high the result is."""
+        return int(self._model.spec.params["scale"])
+
+    def enhance(self, image_bgr: Image) -> Image:
+        """(H, W, 3) uint8 BGR -> (H * scale, W * scale, 3) uint8 BGR.
+
+        Beside the result itself, no more than one row of tiles is held in floats.
+        """
+        height, width = image_bgr.shape[:2]
+        scale = self.scale
+        size = (width * scale, height * scale)
+        plain = cv2.resize(image_bgr, size, interpolation=cv2.INTER_LINEAR)
+        result = np.asarray(plain, dtype=np.uint8)
+        if not self._share:
+            return result
+        carried = np.zeros((0, width * scale, 3), dtype=np.float32)
+        for row in self._tiles(height):
+            band = self._band(image_bgr, row)
+            # What the row above has left for the pixels that both rows show.
+            band[: len(carried)] += carried
+            top = max(row.start, 0) * scale
+            done = self._done_rows(row, height) * scale
+            part = result[top : top + done]
+            share = np.float32(self._share)
+            part[:] = to_levels(part + (band[:done] - part) * share)
+            carried = band[done:]
+        return result
+
+    def _done_rows(self, row: _Tile, height: int) -> int:
+        """Rows of a band, from the first one inside the picture, that no later row shares."""
+        following = [other.start for other in self._tiles(height) if other.start > row.start]
+        end = min([*following[:1], height])
+        return end - max(row.start, 0)
+
+    def _band(self, image_bgr: Image, row: _Tile) -> Floats:
+        """One row of tiles, weighted: (h * scale, W * scale, 3) float32 BGR 0..255."""
+        height, width = image_bgr.shape[:2]
+        scale, side = self.scale, self._model.spec.crop_size_px
+        low, high = max(row.start, 0), min(row.start + side, height)
+        band = np.zeros(((high - low) * scale, width * scale, 3), dtype=np.float32)
+        for column in self._tiles(width):
+            left, right = max(column.start, 0), min(column.start + side, width)
+            tile = np.zeros((side, side, 3), dtype=np.uint8)
+            rows = slice(low - row.start, high - row.start)
+            columns = slice(left - column.start, right - column.start)
+            tile[rows, columns] = image_bgr[low:high, left:right]
+            weights = np.outer(row.weights[rows], column.weights[columns])
+            weights = weights.repeat(scale, axis=0).repeat(scale, axis=1)
+            large = self._run(tile)[
+                rows.start * scale : rows.stop * scale,
+                columns.start * scale : columns.stop * scale,
+            ]
+            band[:, left * scale : right * scale] += large * weights[:, :, np.newaxis]
+        return band
+
+    def _run(self, tile_bgr: Image) -> Floats:
+        (output,) = self._model.run({"input": to_blob([tile_bgr], self._model.spec)})
+        (large,) = from_blob(np.asarray(output, np.float32), is_symmetric=False)
+        return np.asarray(large, dtype=np.float32)
+
+    def _tiles(self, length: int) -> Iterator[_Tile]:
+        """Tiles that cover an axis: steps of T - 2 * overlap, from ``padding`` px before it.
+
+        The outermost ``overlap`` px of a tile are what a network knows least about; neighbours
+        share twice as many, and there a tile's weight falls in a straight line.
+        """
+        spec = self._model.spec
+        side = spec.crop_size_px
+        overlap, padding = int(spec.params["overlap_px"]), int(spec.params["padding_px"])
+        ramp = ((np.arange(2 * overlap) + 0.5) / (2 * overlap)).astype(np.float32)
+        start, step = -padding, side - 2 * overlap
+        is_first = True
+        while True:
+            is_last = start + side - overlap >= length
+            weights = np.ones(side, dtype=np.float32)
+            if not is_first:
+                weights[: 2 * overlap] = ramp
+            if not is_last:
+                weights[side - 2 * overlap :] = ramp[::-1]
+            yield _Tile(start=start, weights=weights)
+            if is_last:
+                return
+            start, is_first = start + step, False

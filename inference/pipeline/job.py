@@ -1,0 +1,251 @@
+"""What a job prepares once: its identities, its painter, and who plays whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from inference.pipeline.analysis.analyser import (
+    AnalysisOptions,
+    FaceAnalyser,
+    FoundFaces,
+    largest_first,
+)
+from inference.pipeline.analysis.recognisers import embed_face
+from inference.pipeline.engine import RECOGNISER, Engine
+from inference.pipeline.enhancers.face import FaceEnhancer
+from inference.pipeline.errors import (
+    InvalidOptionsError,
+    NoFaceFoundError,
+    SeveralFacesError,
+    Where,
+)
+from inference.pipeline.frame import Assignment, Painter
+from inference.pipeline.masks.combine import MaskMaker
+from inference.pipeline.masks.cover import CoverHint
+from inference.pipeline.paste.blend import Adjuster
+from inference.pipeline.paste.temporal import TrackSmoother
+from inference.pipeline.selection.casting import Cast, Director, Role
+from inference.pipeline.selection.select import in_order
+from inference.pipeline.spec import SwapSpec
+from inference.pipeline.swappers.base import PreparedSource, SourcePicture
+from inference.pipeline.swappers.catalogue import open_swapper
+from inference.pipeline.swappers.latent import NEUTRAL_WEIGHT, mean_embedding
+from inference.pipeline.types import Embedding, Face, Image, Landmarks
+
+# A source has to be seen better than a target: everything in the result hangs on it.
+_SOURCE_SCORE_MIN: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPictures:
+    """Pictures of one person whose face is put onto others.
+
+    Attributes:
+        images_bgr: (H, W, 3) uint8 BGR each; of each the largest face counts.
+        takes_largest: False insists on exactly one face in each picture.
+    """
+
+    images_bgr: Sequence[Image]
+    takes_largest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPerson:
+    """A person of the target, shown by a picture of her.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8 BGR, often the target itself or a frame of it.
+        identity: number of the identity that she gets.
+        point: x, y in px inside her face, where the picture shows several; None: the face at
+            ``selector.reference_position`` in the selector's order.
+    """
+
+    image_bgr: Image
+    identity: int = 0
+    point: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapRequest:
+    """What is to be swapped, and how.
+
+    Attributes:
+        spec: how to swap.
+        identities: whose faces are put onto others; at least one.
+        people: for the modes reference (one) and mapping: who is meant.
+    """
+
+    spec: SwapSpec
+    identities: Sequence[IdentityPictures]
+    people: Sequence[TargetPerson] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that stays the same from frame to frame; threads may share it."""
+
+    engine: Engine
+    spec: SwapSpec
+    analyser: FaceAnalyser
+    painter: Painter
+    director: Director
+    identities: tuple[PreparedSource, ...]
+    identity_embeddings: tuple[Embedding, ...]
+    recogniser: str
+
+    def assign(self, image_bgr: Image, cast: Cast, *, cover: CoverHint | None = None) -> Assignment:
+        """What the painter needs for one face; ``cover`` is known from earlier frames."""
+        embedding = None
+        swapper = self.painter.swapper
+        if swapper.recogniser is not None and self.spec.swapper.weight != NEUTRAL_WEIGHT:
+            embedding = embed_face(
+                self.engine.model(swapper.recogniser),
+                image_bgr=image_bgr,
+                landmarks=cast.face.landmarks,
+            )
+        return Assignment(
+            face=cast.face,
+            source=self.identities[cast.identity],
+            embedding=embedding,
+            cover=cover,
+            adjuster=self._adjuster(),
+        )
+
+    def _adjuster(self) -> Adjuster | None:
+        # Each frame by itself: a mean over frames would depend on the order in which threads paint,
+        # and a segment that is rendered again has to come out the same.
+        if not self.spec.colour.strength:
+            return None
+        return TrackSmoother(share=1, colour=self.spec.colour)
+
+    def embed(self, image_bgr: Image, landmarks: Landmarks) -> Embedding:
+        """Identity of a face by the job's recogniser."""
+        model = self.engine.model(self.recogniser)
+        return embed_face(model, image_bgr=image_bgr, landmarks=landmarks)
+
+
+def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
+    """Open the models, find the sources' faces, and work out who is meant.
+
+    Raises:
+        InvalidOptionsError: a mode without the people it needs, or an unknown identity.
+        NoFaceFoundError: a source has no usable face; ``source``. A reference has none; ``target``.
+        SeveralFacesError: a source has several where one is needed.
+        ContentBlockedError: the deployment refuses a source.
+        PipelineError: a model is missing, altered or not allowed.
+    """
+    _check_people(request)
+    spec = request.spec
+    for identity in request.identities:
+        for image_bgr in identity.images_bgr:
+            engine.safety.require(image_bgr, where="source")
+    swapper = open_swapper(engine.pool, spec.swapper)
+    finder = FaceAnalyser(engine.pool, _analysis(spec, score_min=_SOURCE_SCORE_MIN))
+    pictures = [_source_pictures(finder, identity) for identity in request.identities]
+    recogniser = swapper.recogniser or RECOGNISER
+    model = engine.model(recogniser)
+    embeddings = [
+        mean_embedding(
+            [
+                embed_face(model, image_bgr=picture.image_bgr, landmarks=picture.landmarks)
+                for picture in of_one
+            ]
+        )
+        for of_one in pictures
+    ]
+    analyser = FaceAnalyser(engine.pool, _analysis(spec, score_min=spec.detector.score_min))
+    roles = []
+    for person in request.people:
+        face = _meant(analyser, spec, person)
+        embedding = embed_face(model, image_bgr=person.image_bgr, landmarks=face.landmarks)
+        roles.append(Role(embedding=embedding, identity=person.identity))
+    return Job(
+        engine=engine,
+        spec=spec,
+        analyser=analyser,
+        painter=Painter(
+            swapper=swapper,
+            masks=MaskMaker(engine.pool, spec.masks),
+            enhancer=_enhancer(engine, spec),
+        ),
+        director=Director(analyser=analyser, options=spec.selector, roles=roles),
+        identities=tuple(swapper.prepare(of_one) for of_one in pictures),
+        identity_embeddings=tuple(embeddings),
+        recogniser=recogniser,
+    )
+
+
+def _enhancer(engine: Engine, spec: SwapSpec) -> FaceEnhancer | None:
+    if spec.face_enhancer is None:
+        return None
+    occluders = spec.masks.occluders if "occlusion" in spec.masks.kinds else ()
+    return FaceEnhancer(engine.pool, spec.face_enhancer, blur=spec.masks.blur, occluders=occluders)
+
+
+def _check_people(request: SwapRequest) -> None:
+    spec, identities, people = request.spec, request.identities, request.people
+    if not identities or not all(identity.images_bgr for identity in identities):
+        raise InvalidOptionsError("sources", "at least one picture is needed")
+    mode = spec.selector.mode
+    if mode == "reference" and len(people) != 1:
+        raise InvalidOptionsError("selector.mode", "reference needs one picture of who is meant")
+    if mode == "mapping" and not people:
+        raise InvalidOptionsError("selector.mode", "mapping needs to know who is meant")
+    if mode not in ("reference", "mapping") and len(identities) > 1:
+        raise InvalidOptionsError("sources", f"the mode '{mode}' takes one identity")
+    if any(not 0 <= person.identity < len(identities) for person in people):
+        raise InvalidOptionsError("mapping", "names an identity that the job does not have")
+
+
+def _analysis(spec: SwapSpec, *, score_min: float) -> AnalysisOptions:
+    detector = spec.detector
+    if score_min != detector.score_min:
+        detector = replace(detector, score_min=max(score_min, detector.score_min))
+    return AnalysisOptions(
+        detector=detector, landmarker=spec.landmarker, allow_race=spec.allow_race
+    )
+
+
+def _source_pictures(finder: FaceAnalyser, identity: IdentityPictures) -> list[SourcePicture]:
+    pictures = []
+    for image_bgr in identity.images_bgr:
+        faces = usable(finder.find(image_bgr), where="source")
+        if len(faces) > 1 and not identity.takes_largest:
+            raise SeveralFacesError("source", len(faces))
+        pictures.append(SourcePicture(image_bgr=image_bgr, landmarks=faces[0].landmarks))
+    return pictures
+
+
+def usable(found: FoundFaces, *, where: Where) -> list[Face]:
+    """The faces of a picture, largest first; at least one.
+
+    Raises:
+        NoFaceFoundError: none at all, or all are turned too far to the side.
+    """
+    if not found.faces:
+        raise NoFaceFoundError(where, turned_away_count=found.turned_away_count)
+    return largest_first(found.faces)
+
+
+def _meant(analyser: FaceAnalyser, spec: SwapSpec, person: TargetPerson) -> Face:
+    faces = usable(analyser.find(person.image_bgr), where="target")
+    if person.point is not None:
+        x, y = person.point
+        inside = [face for face in faces if _is_inside(face, x, y)]
+        if not inside:
+            raise NoFaceFoundError("target")
+        return inside[0]
+    ordered = in_order(faces, spec.selector.order)
+    position = spec.selector.reference_position
+    if position >= len(ordered):
+        raise InvalidOptionsError(
+            "selector.reference_position", f"the reference has {len(ordered)} usable faces"
+        )
+    return ordered[position]
+
+
+def _is_inside(face: Face, x: float, y: float) -> bool:
+    left, top, right, bottom = face.detection.box_xyxy
+    return bool(left <= x <= right and top <= y <= bottom)

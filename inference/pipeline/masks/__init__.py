@@ -1,0 +1,1 @@
+"""Where on a crop the swapped face is painted."""

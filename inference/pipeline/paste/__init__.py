@@ -1,0 +1,1 @@
+"""Brings swapped crops back into their picture."""

@@ -1,0 +1,245 @@
+"""Puts a swapped crop back into its picture: same sharpness, same grain, nothing else touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.pipeline.aligner import invert, warp
+from inference.pipeline.filters import blur, to_levels
+from inference.pipeline.types import Doubles, Floats, Image
+
+# Gaussian sigmas, in px of the picture, that divide detail into bands; the last is only measured.
+_BAND_SIGMAS: Final = (0.8, 1.6, 3.2)
+_GAIN_LIMITS: Final = (1.0, 1.6)
+# Percentiles of a band's strength that stand for edges and for plain skin.
+_EDGES: Final = 90.0
+_SKIN: Final = 35.0
+# Strongest grain that is added, as the skin percentile, in grey levels.
+_GRAIN_MAX: Final = 1.2
+_MASK_HALF: Final = 0.5
+# Detail is measured in the middle of the face, on so many pixels, and grain comes from sheets.
+_WINDOW_MAX_PX: Final = 192
+_SAMPLES: Final = 4_000
+_SHEET_PX: Final = 128
+_MASK_NONE: Final = 1 / 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Half-open rectangle of a picture, px."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self.right - self.left, self.bottom - self.top
+
+
+@dataclass(frozen=True, slots=True)
+class DetailGains:
+    """What gives a crop the target's detail, from the finest band to the next coarser one.
+
+    Attributes:
+        gains: factors of the crop's own bands.
+        grains: strengths of the noise that fills up, in grey levels.
+    """
+
+    gains: tuple[float, float]
+    grains: tuple[float, float]
+
+
+class Adjuster(Protocol):
+    """Chances to change what a paste is about to do; such as along the track of a face."""
+
+    def smooth_mask(self, mask: Floats) -> Floats:
+        """(S, S) float32 0..1: where to paint the crop, given where this frame alone would."""
+
+    def smooth_gains(self, measured: DetailGains) -> DetailGains:
+        """The gains to use, given those of this frame alone."""
+
+    def recolour(self, crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Floats:
+        """The crop in other colours; all of one size, see ``match_detail``."""
+
+
+def paste_into(
+    image_bgr: Image,
+    *,
+    crop_bgr: Floats,
+    mask: Floats,
+    matrix: Doubles,
+    adjuster: Adjuster | None = None,
+) -> None:
+    """Blend a swapped crop into a picture, in place; pixels where the mask is zero stay equal.
+
+    Args:
+        image_bgr: (H, W, 3) uint8 BGR, written to.
+        crop_bgr: (S, S, 3) float32 BGR 0..255.
+        mask: (S, S) float32 0..1, where it is painted.
+        matrix: (2, 3) float64, picture px -> crop px.
+        adjuster: changes colours and detail gains; None: as measured.
+    """
+
+    def finish(crop: Floats, target: Floats, cover: Floats) -> Floats:
+        if adjuster is not None:
+            crop = adjuster.recolour(crop, target_bgr=target, mask=cover)
+        return match_detail(crop, target_bgr=target, mask=cover, adjuster=adjuster)
+
+    _blend(image_bgr, crop_bgr, mask, matrix, finish)
+
+
+def blend_into(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doubles) -> None:
+    """Blend a crop in as it is, with detail of its own; see ``paste_into``."""
+    _blend(image_bgr, crop_bgr, mask, matrix, lambda crop, _target, _cover: crop)
+
+
+def _blend(
+    image_bgr: Image,
+    crop_bgr: Floats,
+    mask: Floats,
+    matrix: Doubles,
+    finish: Callable[[Floats, Floats, Floats], Floats],
+) -> None:
+    back = invert(matrix)
+    region = _region_of(mask, back, image_bgr.shape[:2])
+    if region is None:
+        return
+    shift = back.copy()
+    shift[:, 2] -= (region.left, region.top)
+    crop = warp(crop_bgr, matrix=shift, size_px=region.size_px)
+    cover = warp(mask, matrix=shift, size_px=region.size_px, border=cv2.BORDER_CONSTANT)
+    cover = np.where(cover > _MASK_NONE, np.clip(cover, 0, 1), 0).astype(np.float32)
+    part = image_bgr[region.top : region.bottom, region.left : region.right]
+    target = part.astype(np.float32)
+    change = finish(crop, target, cover) - target
+    change *= cover[:, :, np.newaxis]
+    target += change
+    part[:] = to_levels(target)
+
+
+def match_detail(
+    crop_bgr: Floats, *, target_bgr: Floats, mask: Floats, adjuster: Adjuster | None = None
+) -> Floats:
+    """Give the crop the target's sharpness and grain, in luma.
+
+    Args:
+        crop_bgr: (H, W, 3) float32 BGR 0..255.
+        target_bgr: the same of the target.
+        mask: (H, W) float32 0..1, where the crop is painted.
+        adjuster: smooths the measured gains; None: they are used as they are.
+    """
+    gains = measure_gains(crop_bgr, target_bgr=target_bgr, mask=mask)
+    if gains is None:
+        return crop_bgr
+    if adjuster is not None:
+        gains = adjuster.smooth_gains(gains)
+    own = _bands(_luma(crop_bgr), count=2)
+    noise = _noise_bands(*mask.shape)
+    change = np.zeros_like(mask)
+    for band, sheet, gain, grain in zip(own, noise, gains.gains, gains.grains, strict=False):
+        change += np.float32(gain - 1) * band + np.float32(grain) * sheet
+    return np.asarray(crop_bgr + change[:, :, np.newaxis], dtype=np.float32)
+
+
+def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> DetailGains | None:
+    """Compare the detail of a crop with that of its target; None where nothing is painted.
+
+    Sharpness is how strong the edges of a fine band are beside those of the next coarser one; the
+    two finest bands are scaled to the target's ratios, whatever the faces show. Where the crop's
+    skin is still smoother than the target's, noise of the same band fills up; the target's own
+    pixels would bring its wrinkles along. Arguments as for ``match_detail``.
+    """
+    window = _window_of(mask)
+    if window is None:
+        return None
+    inside = mask[window] > _MASK_HALF
+    own, target = (_bands(_luma(image[window])) for image in (crop_bgr, target_bgr))
+    noise = _noise_bands(*mask.shape)
+    own_edges, target_edges = (
+        [_level(band, inside, _EDGES) for band in bands] for bands in (own, target)
+    )
+    gains, grains, gain = [0.0, 0.0], [0.0, 0.0], 1.0
+    for index in (1, 0):
+        sharper = own_edges[index + 1] / own_edges[index]
+        gain *= sharper * target_edges[index] / target_edges[index + 1]
+        gain = float(np.clip(gain, *_GAIN_LIMITS))
+        smooth = gain * _level(own[index], inside, _SKIN)
+        missing = max(0.0, _level(target[index], inside, _SKIN) ** 2 - smooth**2) ** 0.5
+        gains[index] = gain
+        grains[index] = min(missing, _GRAIN_MAX) / _level(noise[index][window], inside, _SKIN)
+    return DetailGains(gains=(gains[0], gains[1]), grains=(grains[0], grains[1]))
+
+
+def _window_of(mask: Floats) -> tuple[slice, slice] | None:
+    """The middle of what is painted, where detail is measured; none if nothing is."""
+    inside = mask > _MASK_HALF
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not len(rows):
+        return None
+    return _middle(rows), _middle(columns)
+
+
+def _middle(indices: NDArray[np.intp]) -> slice:
+    start, stop = int(indices[0]), int(indices[-1]) + 1
+    spare = max(0, stop - start - _WINDOW_MAX_PX)
+    return slice(start + spare // 2, stop - (spare - spare // 2))
+
+
+@lru_cache(maxsize=8)
+def _noise(height: int, width: int) -> tuple[Floats, ...]:
+    # Seeded: the same job gives the same picture.
+    noise = np.random.default_rng(0).standard_normal((height, width), dtype=np.float32)
+    return tuple(_bands(noise))
+
+
+def _noise_bands(height: int, width: int) -> list[Floats]:
+    """Bands of grain, cut out of a sheet whose sides are multiples of 128 px."""
+    sheet = _noise(-(-height // _SHEET_PX) * _SHEET_PX, -(-width // _SHEET_PX) * _SHEET_PX)
+    return [band[:height, :width] for band in sheet]
+
+
+def _bands(image: Floats, *, count: int = len(_BAND_SIGMAS)) -> list[Floats]:
+    """Detail of an (H, W) float32 picture by scale, finest first."""
+    bands = []
+    for sigma in _BAND_SIGMAS[:count]:
+        low = blur(image, sigma=sigma)
+        bands.append(image - low)
+        image = low
+    return bands
+
+
+def _level(band: Floats, inside: NDArray[np.bool_], percentile: float) -> float:
+    """Strength of a band at a percentile, over some thousand pixels."""
+    values = np.abs(band[inside])
+    if not len(values):
+        return 1e-3
+    sample = values[:: max(1, len(values) // _SAMPLES)]
+    return float(np.percentile(sample, percentile)) + 1e-3
+
+
+def _luma(image_bgr: Floats) -> Floats:
+    return np.asarray(image_bgr @ np.asarray([0.114, 0.587, 0.299], np.float32), dtype=np.float32)
+
+
+def _region_of(mask: Floats, back: Doubles, shape: tuple[int, ...]) -> _Region | None:
+    """The part of the picture that the mask can reach; none if it lies beside the picture."""
+    rows, columns = np.nonzero(mask > _MASK_NONE)
+    if not len(rows):
+        return None
+    xs, ys = (columns.min() - 1, columns.max() + 1), (rows.min() - 1, rows.max() + 1)
+    corners = np.asarray([[x, y] for x in xs for y in ys]) @ back[:, :2].T + back[:, 2]
+    limits = np.asarray([shape[1], shape[0]])
+    low = np.clip(np.floor(corners.min(axis=0)) - 2, 0, limits).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 3, 0, limits).astype(int)
+    if (high <= low).any():
+        return None
+    return _Region(int(low[0]), int(low[1]), int(high[0]), int(high[1]))

@@ -1,0 +1,1 @@
+"""What every model file is, where it comes from, and who may use it."""

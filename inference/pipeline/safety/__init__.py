@@ -1,0 +1,1 @@
+"""Refuses content that must not be made; when it cannot tell, it refuses."""

@@ -1,0 +1,1 @@
+"""Which faces are swapped, and whose face each of them gets."""

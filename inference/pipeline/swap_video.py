@@ -1,0 +1,284 @@
+"""Swaps faces in a video: faces are followed in order, and painted in parallel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from inference.pipeline.engine import LANDMARKER, Engine
+from inference.pipeline.errors import ContentWhere, NoFaceFoundError, PipelineError
+from inference.pipeline.frame import swap_frame
+from inference.pipeline.job import Job, SwapRequest, prepare_job
+from inference.pipeline.masks.cover import CoverHint
+from inference.pipeline.safety.check import VideoSampler
+from inference.pipeline.selection.casting import Cast
+from inference.pipeline.spec import SwapSpec
+from inference.pipeline.swap import enter
+from inference.pipeline.swappers.latent import mean_embedding
+from inference.pipeline.tracking.covers import CoverMemory
+from inference.pipeline.tracking.tracker import FaceTracker, TrackedFace
+from inference.pipeline.types import Embedding, Face, Image, Observer
+from inference.pipeline.video.probe import probe_video
+from inference.pipeline.video.transcode import transcode
+from inference.pipeline.video.types import (
+    Frame,
+    Segment,
+    TrackedFrameFn,
+    TranscodeOptions,
+    VideoInfo,
+    VideoReport,
+)
+
+# A track's identity is looked at again after this many frames, so that one bad look does not last.
+_EMBED_EVERY: Final = 25
+_EMBEDDINGS_MAX: Final = 5
+_CHECKED: Final[tuple[ContentWhere, ContentWhere]] = ("target", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSwapReport:
+    """What a video swap did.
+
+    Attributes:
+        video: frames, streams and times.
+        frames_with_faces: frames that showed a usable face.
+        frames_swapped: frames in which at least one face was swapped.
+        faces_swapped: faces swapped, over all frames.
+        tracks_count: faces that were followed, each from its first to its last frame.
+        track_s: seconds spent on finding and following.
+        paint_s: seconds spent on swapping and pasting, over all threads.
+    """
+
+    video: VideoReport
+    frames_with_faces: int
+    frames_swapped: int
+    faces_swapped: int
+    tracks_count: int
+    track_s: float
+    paint_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPaths:
+    """Local files of a video swap.
+
+    Attributes:
+        target: the video.
+        result: where the new one is written; it appears whole or not at all.
+    """
+
+    target: Path
+    result: Path
+
+
+def swap_video(
+    *,
+    engine: Engine,
+    request: SwapRequest,
+    paths: VideoPaths,
+    options: TranscodeOptions,
+    observer: Observer,
+    segment: Segment | None = None,
+) -> VideoSwapReport:
+    """Put faces onto faces of a video.
+
+    A frame without a face that is meant stays as it is. A segment may be without any; whoever joins
+    the segments has to look at their counts.
+
+    Args:
+        engine: open sessions.
+        request: whose faces, onto which, and how.
+        paths: from where to where.
+        options: limits, trim and encoding.
+        observer: gets the stages detect, prepare and video.
+        segment: render this part only.
+
+    Raises:
+        NoFaceFoundError: a source has no usable face; or the whole video has none that is meant,
+            ``target``: then no result is left.
+        SeveralFacesError: the mode is ``one`` and a frame has more.
+        StoppedError: the observer asked to stop.
+        ContentBlockedError: the deployment refuses a source, the target or the result.
+        PipelineError: the video cannot be read or written, see ``transcode``.
+    """
+    enter(observer, "detect", 0.0)
+    job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
+    observer.progress("prepare", 1.0)
+    info = probe_video(paths.target, limits=options.limits)
+    run = VideoRun(job, fps=float(info.fps), frames_total=_frames_total(options, info, segment))
+    video = transcode(
+        source=paths.target,
+        target=paths.result,
+        frame_fn=TrackedFrameFn(track=run.track, render=run.paint),
+        options=options,
+        observer=observer,
+        segment=segment,
+    )
+    try:
+        run.finish()
+    except PipelineError:
+        paths.result.unlink()
+        raise
+    if segment is None and not run.faces_swapped:
+        paths.result.unlink()
+        raise NoFaceFoundError("target")
+    return run.report(video)
+
+
+def _frames_total(options: TranscodeOptions, info: VideoInfo, segment: Segment | None) -> int:
+    """Frames that will be seen; 0 where a trim leaves it open."""
+    if segment is not None:
+        return segment.frames_count
+    return info.frames_count if options.trim is None else 0
+
+
+def for_video(spec: SwapSpec) -> SwapSpec:
+    """The spec with the looks that a video can afford: one size and, unless asked, upright only."""
+    detector = spec.detector
+    angles = (0,) if detector.angles is None else detector.angles
+    return replace(spec, detector=replace(detector, angles=angles, looks_again=False))
+
+
+@dataclass(slots=True)
+class _Person:
+    """What is known of the person of one track."""
+
+    embeddings: list[Embedding] = field(default_factory=list)
+    frames_until_look: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A face that is swapped in a frame, and what is known of its cover."""
+
+    cast: Cast
+    cover: CoverHint | None
+
+
+class VideoRun:
+    """The state of one run: tracks, their persons, and counts."""
+
+    def __init__(self, job: Job, *, fps: float, frames_total: int = 0) -> None:
+        """Begin before the first frame; ``frames_total`` is 0 where it is not known."""
+        self._job = job
+        uses_mesh = job.spec.landmarker.models == (LANDMARKER,)
+        self._tracker = FaceTracker(
+            analyser=job.analyser,
+            mesh_model=job.engine.model(LANDMARKER) if uses_mesh else None,
+            options=job.spec.tracker,
+            fps=fps,
+        )
+        self._covers = CoverMemory(template=job.painter.swapper.template)
+        between = max(1, round(fps))
+        self._target_sampler, self._result_sampler = (
+            VideoSampler(
+                check=job.engine.safety,
+                where=where,
+                frames_between=between,
+                frames_total=frames_total,
+            )
+            for where in _CHECKED
+        )
+        self._people: dict[int, _Person] = {}
+        self._star: int | None = None
+        self._lock = threading.Lock()
+        self._frames_with_faces = 0
+        self._frames_swapped = 0
+        self._paint_s = 0.0
+        self._track_s = 0.0
+        self.faces_swapped = 0
+
+    def track(self, frame: Frame) -> list[_Part]:
+        """Find or follow the faces of the next frame, and cast them; one thread, in order."""
+        if self._target_sampler.is_due(frame.index):
+            self._target_sampler.look(frame.image_bgr)
+        started = time.perf_counter()
+        tracked = self._tracker.update(frame.image_bgr)
+        casts = [
+            _Part(cast, self._cover(frame.image_bgr, tracked, cast))
+            for cast in self._cast(frame.image_bgr, tracked)
+        ]
+        self._track_s += time.perf_counter() - started
+        if not frame.is_lead_in:
+            self._frames_with_faces += bool(tracked)
+            self._frames_swapped += bool(casts)
+            self.faces_swapped += len(casts)
+        return casts
+
+    def paint(self, frame: Frame, parts: object) -> Image:
+        """Swap the faces of one frame; any thread, any order."""
+        assert isinstance(parts, list), "the tracker casts every frame"
+        if not parts or frame.is_lead_in:
+            return frame.image_bgr
+        started = time.perf_counter()
+        assignments = [
+            self._job.assign(frame.image_bgr, part.cast, cover=part.cover) for part in parts
+        ]
+        result = swap_frame(frame.image_bgr, painter=self._job.painter, assignments=assignments)
+        spent = time.perf_counter() - started
+        with self._lock:
+            self._paint_s += spent
+            if self._result_sampler.is_due(frame.index):
+                self._result_sampler.look(result)
+        return result
+
+    def finish(self) -> None:
+        """Judge what was sampled.
+
+        Raises:
+            ContentBlockedError: the deployment refuses the target or the result.
+        """
+        self._target_sampler.finish()
+        self._result_sampler.finish()
+
+    def report(self, video: VideoReport) -> VideoSwapReport:
+        """What the run did."""
+        return VideoSwapReport(
+            video=video,
+            frames_with_faces=self._frames_with_faces,
+            frames_swapped=self._frames_swapped,
+            faces_swapped=self.faces_swapped,
+            tracks_count=self._tracker.tracks_count,
+            track_s=self._track_s,
+            paint_s=self._paint_s,
+        )
+
+    def _cover(
+        self, image_bgr: Image, tracked: Sequence[TrackedFace], cast: Cast
+    ) -> CoverHint | None:
+        if not self._job.painter.swapper.needs_mesh:
+            return None
+        track = next(entry.track for entry in tracked if entry.face is cast.face)
+        return self._covers.hint(image_bgr, cast.face, track=track)
+
+    def _cast(self, image_bgr: Image, tracked: Sequence[TrackedFace]) -> list[Cast]:
+        chosen = self._keep_star(tracked)
+        tracks = {id(entry.face): entry.track for entry in chosen}
+
+        def embedding_of(face: Face) -> Embedding:
+            return self._embedding(image_bgr, face, track=tracks[id(face)])
+
+        faces = [entry.face for entry in chosen]
+        return self._job.director.cast(image_bgr, faces, embedding_of=embedding_of)
+
+    def _keep_star(self, tracked: Sequence[TrackedFace]) -> Sequence[TrackedFace]:
+        """In the mode ``largest`` the face stays the same until it is gone."""
+        if self._job.spec.selector.mode != "largest" or not tracked:
+            return tracked
+        if all(entry.track != self._star for entry in tracked):
+            self._star = max(tracked, key=lambda entry: entry.face.area_px).track
+        return [entry for entry in tracked if entry.track == self._star]
+
+    def _embedding(self, image_bgr: Image, face: Face, *, track: int) -> Embedding:
+        """The person of a track, by the last few looks at her."""
+        person = self._people.setdefault(track, _Person())
+        if person.frames_until_look <= 0:
+            person.embeddings.append(self._job.embed(image_bgr, face.landmarks))
+            del person.embeddings[:-_EMBEDDINGS_MAX]
+            person.frames_until_look = _EMBED_EVERY
+        person.frames_until_look -= 1
+        return mean_embedding(person.embeddings)

@@ -1,0 +1,1 @@
+"""Follows faces through the frames of a video."""
