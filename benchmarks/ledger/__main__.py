@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from typing import Final
 
@@ -26,6 +27,10 @@ def main() -> int:
         "--costs", action="store_true", help="only what indexes, constraints and the ORM cost"
     )
     options = parser.parse_args()
+    # An ended terminal or container removes the servers like Ctrl-C does; a shell that starts this
+    # in the background has even that one switched off.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         with servers.throwaway() as server:
             os.environ.update(server.addresses.environ(), DJANGO_SETTINGS_MODULE=SETTINGS)
@@ -33,6 +38,9 @@ def main() -> int:
             # Imported late: models need the settings.
             session = importlib.import_module("benchmarks.ledger.session")
             session.run(server=server, is_quick=options.quick, is_about_costs=options.costs)
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        return 1
     except EmbeddedError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
