@@ -38,12 +38,13 @@ def picture(path):
     return image
 
 
-def clip(path, *, frames=12, size=(320, 384)):
+def clip(path, *, frames=12, width=320, height=384):
     """A still of a face that moves a little, with an audio track."""
+    size = (width, height)
     still = cv2.resize(picture(TARGET), size)
     with av.open(str(path), "w") as file:
         video = file.add_stream("libx264", rate=12)
-        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         for index in range(frames):
             shift = np.asarray([[1.0, 0, index % 5], [0, 1.0, 0]])
             moved = cv2.warpAffine(still, shift, size, borderMode=cv2.BORDER_REPLICATE)
