@@ -27,13 +27,13 @@ def main() -> int:
         "--costs", action="store_true", help="only what indexes, constraints and the ORM cost"
     )
     options = parser.parse_args()
-    # An ended terminal or container removes the servers like Ctrl-C does; a shell that starts this
-    # in the background has even that one switched off.
+    # An ended terminal or container stops the clients like Ctrl-C does; a shell that starts this in
+    # the background has even that one switched off.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         with servers.throwaway() as server:
-            os.environ.update(server.addresses.environ(), DJANGO_SETTINGS_MODULE=SETTINGS)
+            os.environ.update(server.environ, DJANGO_SETTINGS_MODULE=SETTINGS)
             django.setup()
             # Imported late: models need the settings.
             session = importlib.import_module("benchmarks.ledger.session")

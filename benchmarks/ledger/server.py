@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +17,7 @@ from django.db import connection
 from psycopg import sql
 
 from facefusion_site.embedded import programs
-from facefusion_site.embedded.servers import Servers
-from facefusion_site.embedded.state import Addresses
+from facefusion_site.embedded.errors import EmbeddedError
 
 BASE: Final = "facefusion"
 DURABILITY: Final = ("fsync", "synchronous_commit", "full_page_writes")
@@ -26,33 +27,41 @@ DURABILITY: Final = ("fsync", "synchronous_commit", "full_page_writes")
 class Server:
     """Where a run finds its server, its programs and a folder for its files."""
 
-    addresses: Addresses
+    environ: dict[str, str]
     bin_dir: Path
     folder: Path
 
     def url(self, *, database: str) -> str:
         """The address of one of the server's databases, with its password."""
-        return f"{self.addresses.database_url.rpartition('/')[0]}/{database}"
+        return f"{self.environ['DATABASE_URL'].rpartition('/')[0]}/{database}"
 
 
 @contextmanager
 def throwaway() -> Iterator[Server]:
-    """Durable servers in a folder that is removed at the end.
+    """Durable servers that are removed at the end, also when this process is killed.
+
+    A helper process holds them until its input closes.
 
     Raises:
-        EmbeddedError: a server cannot start or stop.
+        EmbeddedError: a server did not start; the reason is on standard error.
     """
-    folder = Path(tempfile.mkdtemp(prefix="facefusion-bench-"))
-    # The servers' user must be able to pass through; names inside stay hidden.
-    folder.chmod(0o711)
-    servers = Servers(home=folder / "servers", is_durable=True)
-    try:
-        addresses = servers.up()
-        found = programs.find(data_dir=folder, run_as=None)
-        yield Server(addresses=addresses, bin_dir=found.postgres_bin, folder=folder)
-    finally:
-        servers.down()
-        shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "facefusion_site.embedded", "throwaway", "--durable"]
+    with (
+        tempfile.TemporaryDirectory(prefix="facefusion-bench-") as folder,
+        subprocess.Popen(  # noqa: S603  # our own module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        answer = holder.stdout.readline()
+        if not answer:
+            raise EmbeddedError("The servers did not start; the reason is above.")
+        found = programs.find(data_dir=Path(folder), run_as=None)
+        yield Server(environ=json.loads(answer), bin_dir=found.postgres_bin, folder=Path(folder))
 
 
 def use_database(*, name: str) -> None:

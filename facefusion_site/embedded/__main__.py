@@ -31,7 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("up", help="start both servers and leave them running")
     commands.add_parser("down", help="stop both servers")
     commands.add_parser("status", help="show what runs and its addresses; exit code 3 if down")
-    commands.add_parser("throwaway", help="fresh servers that vanish when standard input closes")
+    throwaway = commands.add_parser(
+        "throwaway", help="fresh servers that vanish when standard input closes"
+    )
+    throwaway.add_argument(
+        "--durable", action="store_true", help="as safe as servers in production, and as slow"
+    )
     run = commands.add_parser("run", help="run a command with the servers' addresses set")
     run.add_argument("argv", nargs="+", metavar="COMMAND")
     options = parser.parse_args(arguments)
@@ -40,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "run":
             return _run(servers, options.argv)
         if options.command == "throwaway":
-            return _throwaway()
+            return _throwaway(is_durable=options.durable)
         actions = {"up": _up, "down": _down, "status": _status}
         return actions[options.command](servers)
     except EmbeddedError as error:
@@ -96,17 +101,17 @@ def _run(servers: Servers, argv: Sequence[str]) -> int:
     return code if code >= 0 else _SIGNAL_EXIT_BASE - code
 
 
-def _throwaway() -> int:
-    """Serve one test run: print the addresses as JSON, wait for the end of input, remove all.
+def _throwaway(*, is_durable: bool) -> int:
+    """Serve one run: print the addresses as JSON, wait for the end of input, remove all.
 
-    The end of input comes also when the test run is killed, so nothing is left behind.
+    The end of input comes also when the run is killed, so nothing is left behind.
     """
     # A terminal's Ctrl-C is for the tests; their end closes our input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     root = Path(tempfile.mkdtemp(prefix="facefusion-"))
     # The servers' user must be able to pass through; names inside stay hidden.
     root.chmod(0o711)
-    servers = Servers(home=root / "servers", is_durable=False)
+    servers = Servers(home=root / "servers", is_durable=is_durable)
     try:
         environ = {**servers.up().environ(), "MEDIA_ROOT": str(root / "media")}
         sys.stdout.write(json.dumps(environ) + "\n")
