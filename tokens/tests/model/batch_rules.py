@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import rule
 
 from tokens import services
 from tokens.tests.model.batches import ENDED, RETRYABLE, Batch, reversal_rows
@@ -15,6 +15,7 @@ from tokens.types import RechargeMode, ReversalOrder, ReversalPolicy
 
 OTHER_MODE = {"atomic": "soft_fail", "soft_fail": "atomic"}
 ROWS = st.lists(DRAFTS, min_size=1, max_size=PEOPLE)
+SOMETIMES = st.sampled_from([False, False, False, True])
 # Which lines to reverse; most often all that were applied.
 ROW_NOS = st.sampled_from([None, None, (1, 3), (2,), (1, 2, 3, 4), (9,)])
 
@@ -22,22 +23,22 @@ ROW_NOS = st.sampled_from([None, None, (1, 3), (2,), (1, 2, 3, 4), (9,)])
 class BatchRules(Bench):
     """Recharge, preview, repeat, retry, reverse, work on, pause, resume, stop."""
 
-    @rule(drafts=ROWS, first=SOMEBODY, mode=MODES, terms=TERMS)
-    def recharge(self, drafts, first, mode, terms):
-        self._recharge(self._rows(drafts, first, terms), mode=mode)
-
-    @rule(drafts=ROWS, first=SOMEBODY, mode=MODES, terms=TERMS)
-    def preview(self, drafts, first, mode, terms):
-        batch = Batch(mode, self._rows(drafts, first, terms))
+    @rule(drafts=ROWS, first=SOMEBODY, mode=MODES, terms=TERMS, is_preview=SOMETIMES)
+    def recharge(self, drafts, first, mode, terms, is_preview):
+        refs = [person.ref for person in self.people]
+        rows = model_rows(drafts, refs=refs, first=first, terms=terms, now=self.now)
+        if not is_preview:
+            self._recharge(rows, mode=mode)
+            return
         self._preview(
             "preview",
-            lambda: batch,
+            lambda: Batch(mode, rows),
             lambda: services.preview(
-                order=order(mode), rows=source(request_items(batch.rows, clock=self.clock))
+                order=order(mode), rows=source(request_items(rows, clock=self.clock))
             ),
         )
 
-    @rule(pick=PICKS, is_other_body=st.sampled_from([False, False, True]))
+    @rule(pick=PICKS, is_other_body=SOMETIMES)
     def repeat(self, pick, is_other_body):
         sent = pick_from(self.sent, pick)
         mode = OTHER_MODE[sent.mode] if is_other_body else sent.mode
@@ -61,9 +62,30 @@ class BatchRules(Bench):
             ),
         )
 
-    @rule(pick=PICKS, mode=MODES, policy=st.sampled_from(ReversalPolicy), row_nos=ROW_NOS)
-    def reverse(self, pick, mode, policy, row_nos):
+    @rule(
+        pick=PICKS,
+        mode=MODES,
+        policy=st.sampled_from(ReversalPolicy),
+        row_nos=ROW_NOS,
+        is_preview=SOMETIMES,
+    )
+    def reverse(self, pick, mode, policy, row_nos, is_preview):
         batch = self._batch(pick, _is_reversible)
+        takes_unused_part = policy is ReversalPolicy.UNUSED_PART
+        if is_preview:
+            self._preview(
+                "preview reversal",
+                lambda: Batch(
+                    mode,
+                    reversal_rows(batch, row_nos),
+                    takes_unused_part=takes_unused_part,
+                    reverses=batch,
+                ),
+                lambda: services.preview_reversal(
+                    batch_id=batch.id, order=_reversal(mode, policy, row_nos)
+                ),
+            )
+            return
         key = f"key {len(self.sent)}"
         self._send(
             "reverse",
@@ -73,7 +95,7 @@ class BatchRules(Bench):
                     batch=batch,
                     key=key,
                     mode=mode,
-                    takes_unused_part=policy is ReversalPolicy.UNUSED_PART,
+                    takes_unused_part=takes_unused_part,
                     row_nos=row_nos,
                 ),
                 lambda mode: services.reverse_batch(
@@ -85,40 +107,19 @@ class BatchRules(Bench):
             ),
         )
 
-    @rule(pick=PICKS, mode=MODES, policy=st.sampled_from(ReversalPolicy), row_nos=ROW_NOS)
-    def preview_reversal(self, pick, mode, policy, row_nos):
-        batch = self._batch(pick, _is_reversible)
-        self._preview(
-            "preview reversal",
-            lambda: Batch(
-                mode,
-                reversal_rows(batch, row_nos),
-                takes_unused_part=policy is ReversalPolicy.UNUSED_PART,
-                reverses=batch,
-            ),
-            lambda: services.preview_reversal(
-                batch_id=batch.id, order=_reversal(mode, policy, row_nos)
-            ),
-        )
-
-    @precondition(lambda self: self.open_batches)
-    @rule(pick=PICKS)
-    def work(self, pick):
-        self._work(pick_from(self.open_batches, pick))
-
-    @rule(pick=PICKS, step=st.sampled_from(["pause", "resume", "stop"]))
-    def steer(self, pick, step):
-        self._steer(step, self._batch(pick, lambda batch: batch.status not in ENDED))
+    @rule(pick=PICKS, step=st.sampled_from(["work", "stop", "pause", "resume", "work"]))
+    def attend(self, pick, step):
+        batch = self._batch(pick, lambda batch: batch.status not in ENDED)
+        if step == "work":
+            self._work(batch)
+        else:
+            self._steer(step, batch)
 
     def _batch(self, pick, is_fit):
         """Most often one that is fit for what is to come."""
         batches = self.recharges.batches
         fit = list(filter(is_fit, batches))
         return pick_from(fit if fit and pick else batches[-2:], pick)
-
-    def _rows(self, drafts, first, terms):
-        refs = [person.ref for person in self.people]
-        return model_rows(drafts, refs=refs, first=first, terms=terms, now=self.now)
 
     def _preview(self, name, batch, actual):
         answers = self._both(name, expected=lambda: self.recharges.preview(batch()), actual=actual)

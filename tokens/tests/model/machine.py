@@ -15,7 +15,19 @@ from tokens.tests.model.compare import same
 from tokens.tests.model.hold_rules import HoldRules
 from tokens.wallets import AdjustmentOrder
 
-NEARLY_ALWAYS = st.sampled_from([True, True, True, False])
+BALANCE_MAX = 50
+# More of what brings people back than of what keeps them out.
+CHANGES = [
+    "unfreeze",
+    "freeze",
+    "lift the limit",
+    "limit",
+    "switch on",
+    "switch off",
+    "close",
+    "unfreeze",
+    "switch on",
+]
 
 
 class LedgerMachine(BatchRules, HoldRules):
@@ -30,33 +42,21 @@ class LedgerMachine(BatchRules, HoldRules):
         if sweeps in {"lots", "both"}:
             self._sweep_lots()
 
-    @rule(who=SOMEBODY, balance_max=st.sampled_from([None, 50, None]), is_active=NEARLY_ALWAYS)
-    def set_up(self, who, balance_max, is_active):
-        self.operations["set up"] += 1
+    @rule(who=SOMEBODY, change=st.sampled_from(CHANGES))
+    def change(self, who, change):
         person, user = self.people[who], self.users[who]
-        person.wallet.balance_max, person.is_active = balance_max, is_active
-        WalletRow.objects.filter(owner=user).update(balance_max=balance_max)
-        type(user).objects.filter(pk=user.pk).update(is_active=is_active)
+        if change in {"freeze", "unfreeze", "close"}:
+            self._set_status(who, change)
+        elif change in {"limit", "lift the limit"}:
+            self.operations["limit"] += 1
+            person.wallet.balance_max = BALANCE_MAX if change == "limit" else None
+            WalletRow.objects.filter(owner=user).update(balance_max=person.wallet.balance_max)
+        else:
+            self.operations["switch"] += 1
+            person.is_active = change == "switch on"
+            type(user).objects.filter(pk=user.pk).update(is_active=person.is_active)
 
-    @rule(who=SOMEBODY, step=st.sampled_from(["close", "unfreeze", "freeze", "unfreeze"]))
-    def set_status(self, who, step):
-        person = self.people[who]
-        # Tokens are written off of one wallet only: there has to be something to go on with.
-        more = {"writes_off": who == PEOPLE - 1} if step == "close" else {}
-        answers = self._both(
-            step,
-            expected=lambda: person.wallet.set_status(
-                step=step, writes_off=more.get("writes_off", False), now=self.now
-            ),
-            actual=lambda: getattr(services, f"{step}_wallet")(
-                user_ref=person.ref, reason="model", actor_id=self.operator.pk, **more
-            ),
-        )
-        if answers is not None:
-            same(step, answers[1].status, person.wallet.status.lower())
-            self.events[f"wallet: {person.wallet.status}"] += 1
-
-    @rule(who=SOMEBODY, amount=st.integers(-30, 20).filter(bool), is_repeated=st.booleans())
+    @rule(who=SOMEBODY, amount=st.sampled_from([-30, -7, 5, 20]), is_repeated=st.booleans())
     def adjust(self, who, amount, is_repeated):
         person = self.people[who]
         key = f"adjustment {self.operations.total()}"
@@ -76,3 +76,20 @@ class LedgerMachine(BatchRules, HoldRules):
         if answers is not None and is_repeated:
             self.operations["repeat"] += 1
             same("repeat", actual(), replace(answers[1], is_replay=True))
+
+    def _set_status(self, who, step):
+        person = self.people[who]
+        # Tokens are written off of one wallet only: there has to be something to go on with.
+        more = {"writes_off": who == PEOPLE - 1} if step == "close" else {}
+        answers = self._both(
+            step,
+            expected=lambda: person.wallet.set_status(
+                step=step, writes_off=more.get("writes_off", False), now=self.now
+            ),
+            actual=lambda: getattr(services, f"{step}_wallet")(
+                user_ref=person.ref, reason="model", actor_id=self.operator.pk, **more
+            ),
+        )
+        if answers is not None:
+            same(step, answers[1].status, person.wallet.status.lower())
+            self.events[f"wallet: {person.wallet.status}"] += 1
