@@ -1,11 +1,10 @@
 """The pages in a real browser: a person signs in, swaps a face, reads the statement.
 
-Needs Debian's Chromium. Set BROWSER_SHOTS to a folder to keep the screenshots.
+See ``browsers`` for what they need.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,23 +14,20 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connections
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from accounts import services as accounts_services
 from accounts.types import Role
 from inference import handlers, tasks
+from tests.browsers import DESKTOP, PASSWORD, PHONE, needs_chromium, shoot
 from tokens import services as tokens_services
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = Path("/usr/bin/chromium")
 SOURCE = ROOT / "samples" / "astronaut.png"
 TARGET = ROOT / "samples" / "grace_hopper.jpg"
 NO_FACE = ROOT / "samples" / "coffee.png"
-PASSWORD = "calm-otter-4711"
 STUDIO_URL = re.compile(r"^http://[^/]+/studio/$")
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 375, "height": 812}
 # What a strict deployment would send; any inline script, style or handler would break the pages.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -39,25 +35,9 @@ POLICY = (
 )
 
 pytestmark = [
-    pytest.mark.skipif(
-        not CHROMIUM.exists(),
-        reason="no browser: install it with “apt-get install -y chromium fonts-noto-cjk”",
-    ),
+    needs_chromium,
     pytest.mark.django_db(transaction=True),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright's loop stays in this thread, and Django takes that for asynchronous code.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        is_root = os.geteuid() == 0
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"] if is_root else []
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(autouse=True)
@@ -152,15 +132,6 @@ def sign_in(page):
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url(STUDIO_URL)
-
-
-def shoot(page, name):
-    """Keep a picture of the page, and fail when it scrolls sideways."""
-    folder = os.environ.get("BROWSER_SHOTS")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-    width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width <= inner, f"{name} scrolls sideways"
 
 
 @pytest.mark.parametrize(

@@ -1,54 +1,32 @@
 """The console's decision pages in a real browser: by keyboard, on a phone, in Chinese, in the dark.
 
-Needs Debian's Chromium. Set BROWSER_SHOTS to a folder to keep the screenshots.
+See ``browsers`` for what they need.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from django.core.cache import cache
 from django.urls import reverse
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from accounts import services as accounts_services
 from accounts.models import User
 from accounts.tests.authenticators import code_of, enrol
 from accounts.types import Role
+from tests.browsers import DESKTOP, PASSWORD, PHONE, needs_chromium, shoot
 from tokens import services
 from tokens.approvals import VoteDecision
 from tokens.models import ApprovalPolicy, ApprovalRequest, PolicyChange, RechargeBatch
 from tokens.tests.approvals import ballot, make_policy, propose
 from tokens.tests.recharges import create
 
-CHROMIUM = Path("/usr/bin/chromium")
-PASSWORD = "calm-otter-4711"
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 375, "height": 812}
-
 pytestmark = [
-    pytest.mark.skipif(
-        not CHROMIUM.exists(),
-        reason="no browser: install it with “apt-get install -y chromium fonts-noto-cjk”",
-    ),
+    needs_chromium,
     pytest.mark.django_db(transaction=True),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(django_db_setup):
-    # Playwright's loop stays in this thread, and Django takes that for asynchronous code.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        is_root = os.geteuid() == 0
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"] if is_root else []
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -103,15 +81,6 @@ def sign_in(page, name, path):
 
 def address(row):
     return reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])
-
-
-def shoot(page, name):
-    """Keep a picture of the page, and fail when it scrolls sideways."""
-    folder = os.environ.get("BROWSER_SHOTS")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-    width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width <= inner, f"{name} scrolls sideways"
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ def orm_bulk(work: Work) -> float:
     """``select_for_update``, ``bulk_update`` and ``bulk_create`` of the same rows."""
 
     def credit_all() -> None:
+        """One transaction, as a service written with the ORM would do it."""
         number = uuid.uuid4()
         with transaction.atomic():
             wallets = {

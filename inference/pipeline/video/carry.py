@@ -325,6 +325,7 @@ class _PacketCopier:
         self.damaged_count = 0
 
     def feed(self, packet: Packet[Stream]) -> None:
+        """Write a packet with the result's times, if it lies inside the wanted part."""
         tick_s = packet.time_base
         shift = round(self._plan.zero_s / tick_s)
         dts = (packet.dts if packet.dts is not None else packet.pts or 0) - shift

@@ -25,7 +25,13 @@ from inference.pipeline.video.formats import OutputFormat, choose_format
 from inference.pipeline.video.opening import open_source, read_packets
 from inference.pipeline.video.probe import probe_video
 from inference.pipeline.video.timing import OutputClock, encoder_rate, output_clock
-from inference.pipeline.video.types import Segment, TranscodeOptions, VideoInfo, VideoReport
+from inference.pipeline.video.types import (
+    Segment,
+    StreamOutcome,
+    TranscodeOptions,
+    VideoInfo,
+    VideoReport,
+)
 from inference.pipeline.video.writer import mark_stream, open_output, result_metadata, whole_file
 
 STAGE: Final = "join"
@@ -89,9 +95,19 @@ def join_segments(
                 packet.stream = stream
                 output.mux(packet)
             carrier.advance(until_s=None)
-            outcomes = carrier.outcomes()
-        width, height = stream.width, stream.height
+            report = _report(joint, clock, chosen, stream, carrier.outcomes())
     observer.progress(STAGE, 1.0)
+    return report
+
+
+def _report(
+    joint: _Joint,
+    clock: OutputClock,
+    chosen: OutputFormat,
+    stream: VideoStream,
+    outcomes: tuple[StreamOutcome, ...],
+) -> VideoReport:
+    """What the join did; what the parts dropped, repeated and repaired is in their own reports."""
     return VideoReport(
         frames_in=len(joint.pts),
         frames_out=len(joint.pts),
@@ -102,8 +118,8 @@ def join_segments(
         concealed_count=0,
         duration_s=(joint.end_pts - joint.pts[0]) * clock.tick_s,
         is_alpha_kept=chosen.is_alpha_kept,
-        width=width,
-        height=height,
+        width=stream.width,
+        height=stream.height,
         streams=outcomes,
     )
 

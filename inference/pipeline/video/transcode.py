@@ -115,10 +115,16 @@ class _Progress:
         self._started_at = time.monotonic()
 
     def check(self) -> None:
+        """Leave when the observer wants to stop.
+
+        Raises:
+            StoppedError: it does.
+        """
         if self._observer.should_stop():
             raise StoppedError(STAGE)
 
     def add(self, frames_count: int) -> None:
+        """Report that so many more frames are written."""
         self._done += frames_count
         # The total may be an estimate; the last step is reported when the file is whole.
         self._observer.progress(STAGE, min(0.99, self._done / max(self._total, self._done, 1)))

@@ -97,7 +97,21 @@ class ApprovalQuerySerializer(PageQuerySerializer):
     )
 
 
-class VoteRequestSerializer(serializers.Serializer[Any]):
+class BallotSerializer(serializers.Serializer[Any]):
+    """What votes have in common; a subclass has the fields decision, content_sha256, comment."""
+
+    def to_ballot(self, **proof: Any) -> Ballot:
+        """The validated body, with how the caller has proven who they are."""
+        data = self.validated_data
+        return Ballot(
+            decision=VoteDecision(data["decision"]),
+            content_sha256=data["content_sha256"],
+            comment=data["comment"],
+            **proof,
+        )
+
+
+class VoteRequestSerializer(BallotSerializer):
     """A vote on a content."""
 
     decision = serializers.ChoiceField(choices=[decision.value for decision in VoteDecision])
@@ -111,16 +125,6 @@ class VoteRequestSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text=_("Needed to reject and to ask."),
     )
-
-    def to_ballot(self, **proof: Any) -> Ballot:
-        """The validated body, with how the caller has proven who they are."""
-        data = self.validated_data
-        return Ballot(
-            decision=VoteDecision(data["decision"]),
-            content_sha256=data["content_sha256"],
-            comment=data["comment"],
-            **proof,
-        )
 
 
 class AnswerRequestSerializer(serializers.Serializer[Any]):

@@ -13,7 +13,8 @@ from facefusion_site.common.serializers import (
     StrictIntegerField,
 )
 from tokens.api.pages import BIGINT_MAX
-from tokens.approvals import Ballot, Obstacle, VoteDecision
+from tokens.api.serializers.approvals import BallotSerializer
+from tokens.approvals import Obstacle, VoteDecision
 
 ROLES = ("operator", "admin")
 SUBJECTS = ("recharge", "reversal")
@@ -144,7 +145,7 @@ class PolicyChangeQuerySerializer(PageQuerySerializer):
     )
 
 
-class PolicyChangeVoteSerializer(serializers.Serializer[Any]):
+class PolicyChangeVoteSerializer(BallotSerializer):
     """A decision on a change."""
 
     decision = serializers.ChoiceField(
@@ -160,13 +161,3 @@ class PolicyChangeVoteSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text=_("Needed to reject."),
     )
-
-    def to_ballot(self, **proof: Any) -> Ballot:
-        """The validated body, with how the caller has proven who they are."""
-        data = self.validated_data
-        return Ballot(
-            decision=VoteDecision(data["decision"]),
-            content_sha256=data["content_sha256"],
-            comment=data["comment"],
-            **proof,
-        )

@@ -62,6 +62,7 @@ class Command(MoneyCommand):
     dry_run_help = "judge every row and change nothing"
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """The file, what applies to all of its rows, and who does it."""
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help="file of rows; - for the standard input")
         parser.add_argument(
@@ -100,6 +101,7 @@ class Command(MoneyCommand):
         )
 
     def report(self, options: Mapping[str, Any]) -> Report:
+        """Judge or apply the file; see the class for what a repeat does."""
         _check(options)
         actor_id = actor(options["actor"], roles=STAFF_ROLES)
         with _opened(options["file"], options["format"]) as rows_file:
