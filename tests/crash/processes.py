@@ -53,23 +53,32 @@ class Ended:
 
 
 class Process:
-    """A real process that does ``work``; it tells each step that it reaches when asked to."""
+    """A real process that does ``work``; it dies, or waits for ``go_on``, before a step."""
 
     def __init__(
-        self, work: Work, *, place: Place, kill_before: int | None = None, tells_steps: bool = False
+        self,
+        work: Work,
+        *,
+        place: Place,
+        kill_before: int | None = None,
+        wait_before: int | None = None,
     ) -> None:
         self._ended = Ended()
-        self._ear, mouth = _CONTEXT.Pipe(duplex=False)
+        self._line, line = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(
-            target=_run, args=(mouth, work, place, kill_before, tells_steps), daemon=True
+            target=_run, args=(line, work, place, kill_before, wait_before), daemon=True
         )
         self._process.start()
         # The other end is the child's alone, so that its death is the end of what we hear.
-        mouth.close()
+        line.close()
 
-    def reach(self, step: int) -> bool:
-        """Wait until the process is about to do a step; False when it ended before."""
-        return any(number == step for number in self._hear())
+    def is_waiting(self) -> bool:
+        """Come back when the process waits before its step; False when it ended instead."""
+        return any(True for _step in self._hear())
+
+    def go_on(self) -> None:
+        """Let the process that waits do its step, and all that follow."""
+        self._line.send("go on")
 
     def end(self) -> Ended:
         """Hear everything and wait for the end.
@@ -79,7 +88,7 @@ class Process:
         """
         for _step in self._hear():
             pass
-        self._ear.close()
+        self._line.close()
         self._process.join(END_WAIT_S)
         self._ended.exit_code = self._process.exitcode
         assert self._ended.exit_code is not None, "the process does not end"
@@ -88,14 +97,14 @@ class Process:
         return self._ended
 
     def _hear(self) -> Iterator[int]:
-        """Take what the process says, up to the end; its steps come out here."""
+        """Take what the process says, up to the end; the step that it waits before comes out."""
         while True:
             try:
-                kind, content = self._ear.recv()
-            except EOFError:
+                kind, content = self._line.recv()
+            except (EOFError, ConnectionResetError):
                 return
             match kind:
-                case "step":
+                case "waits":
                     yield content
                 case "said":
                     self._ended.said.append(content)
@@ -115,31 +124,32 @@ def run(work: Work, *, place: Place, kill_before: int | None = None) -> Ended:
 
 
 def _run(
-    mouth: Connection,
+    line: Connection,
     work: Work,
     place: Place,
     kill_before: int | None,
-    tells_steps: bool,  # noqa: FBT001  # positional for the fork server
+    wait_before: int | None,
 ) -> None:
     connection.settings_dict.update(place.database)
 
     def before(step: int) -> None:
         if step == kill_before:
             os.kill(os.getpid(), signal.SIGKILL)
-        if tells_steps:
-            mouth.send(("step", step))
+        if step == wait_before:
+            line.send(("waits", step))
+            line.recv()
 
     with override_settings(**place.settings), counted(before) as steps:
         try:
-            mouth.send(("done", work(say=partial(_say, mouth))))
+            line.send(("done", work(say=partial(_say, line))))
         except Error as error:
             kind = "failed" if connection.is_usable() else "lost"
-            mouth.send((kind, "".join(traceback.format_exception(error))))
+            line.send((kind, "".join(traceback.format_exception(error))))
         except BaseException as error:  # noqa: BLE001  # goes to whoever started the process
-            mouth.send(("failed", "".join(traceback.format_exception(error))))
-        mouth.send(("steps", tuple(steps.names)))
+            line.send(("failed", "".join(traceback.format_exception(error))))
+        line.send(("steps", tuple(steps.names)))
     connection.close()
 
 
-def _say(mouth: Connection, content: object) -> None:
-    mouth.send(("said", content))
+def _say(line: Connection, content: object) -> None:
+    line.send(("said", content))

@@ -1,4 +1,4 @@
-"""``pg_ctl stop -m immediate`` at random moments of money work; then recovery and the rest of it.
+"""An immediate shutdown of PostgreSQL at random moments of money work; then recovery and the rest of it.
 
 CRASH_POINTS sets the number of crashes (50 by default, spread over the kinds of work), CRASH_SEED
 repeats the moments of an earlier run.
@@ -71,9 +71,10 @@ def crash_once(server: CrashingServer, scenario: Scenario, *, step: int, jitter_
     """Crash the server when the work is at ``step``; whether that was in the middle of it."""
     place = Place(database=server.database, settings=SETTINGS)
     prepared = run(scenario.prepare, place=place).value
-    worker = Process(partial(scenario.work, prepared), place=place, tells_steps=True)
-    worker.reach(step)
-    time.sleep(jitter_s)
+    worker = Process(partial(scenario.work, prepared), place=place, wait_before=step)
+    if worker.is_waiting():
+        worker.go_on()
+        time.sleep(jitter_s)
     server.crash()
     ended = worker.end()
     assert ended.is_done or ended.lost_database

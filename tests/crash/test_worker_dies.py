@@ -118,8 +118,8 @@ def requests(operator) -> dict[str, Callable[[], Request]]:
         ("atomic reversal", None),
     ],
 )
-@override_settings(**STAGED)
 def test_a_worker_may_be_killed_before_any_statement(requests, place, settings, kind, chunk):
+    settings.RECHARGE_SYNC_LINES_MAX = STAGED["RECHARGE_SYNC_LINES_MAX"]
     settings.RECHARGE_CHUNK_LINES = chunk or CHUNK
     make = requests[kind]
     whole = make().batch()
