@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inference.pipeline.analysis import anchors, yoloface, yunet
@@ -111,8 +111,11 @@ def test_yunet_decodes_as_published():
     np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-3)
 
 
+# No two of the boxes, whose sides are whole, overlap by exactly these: at the edge of a limit the
+# rounding of either implementation would decide.
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([0.1, 0.3, 0.4]))
+@given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([0.1001, 0.3001, 0.4001]))
+@example(seed=1, count=15, overlap_max=0.1001)
 def test_suppression_equals_that_of_opencv(seed, count, overlap_max):
     random = np.random.default_rng(seed)
     rows = np.zeros((count, 15), np.float32)
