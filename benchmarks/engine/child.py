@@ -1,0 +1,42 @@
+"""One process that swaps one clip: for scaling over processes and for memory over length.
+
+It says ``ready`` when its models are open, waits for a line, and answers with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import cv2
+
+from benchmarks.engine.clips import photo
+from benchmarks.engine.measuring import measure_file
+from benchmarks.engine.sets import builtin_set
+from inference.pipeline.engine import BUILT_IN
+
+
+def main() -> None:
+    """Arguments: the clip, the folder of the models, and how many threads paint."""
+    path, model_dir, workers_count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    cv2.setNumThreads(1)
+    models = builtin_set(model_dir)
+    # Held until the end: a pool may close what nobody holds.
+    opened = [models.pool.get(key) for key in BUILT_IN]
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    run, _report = measure_file(
+        models, path, source_bgr=photo("astronaut.png"), workers_count=workers_count
+    )
+    del opened
+    # The kernel's other count, ru_maxrss, begins with that of the parent.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak_kib = int(status.split("VmHWM:")[1].split()[0])
+    sys.stdout.write(json.dumps({**dataclasses.asdict(run), "peak_kib": peak_kib}))
+
+
+if __name__ == "__main__":
+    main()
