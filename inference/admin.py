@@ -15,7 +15,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -74,7 +74,7 @@ class InferenceModelAdmin(ModelAdmin[Row]):
 
 @admin.register(MediaAsset)
 class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
-    """Uploaded pictures."""
+    """Uploaded pictures and videos."""
 
     list_display = (
         "small_picture",
@@ -88,16 +88,21 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         "created_at",
     )
     list_display_links = ("id",)
-    list_filter = ("content_type",)
+    list_filter = ("kind", "content_type")
     list_select_related = ("owner",)
     fields = (
         "large_picture",
         "id",
         "owner",
         "original_name",
+        "kind",
         "content_type",
         "width_px",
         "height_px",
+        "duration_ms",
+        "fps",
+        "frames_count",
+        "has_audio",
         "size_bytes",
         "sha256",
         "created_at",
@@ -113,13 +118,21 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         )
         return [pattern, *super().get_urls()]
 
-    def picture_view(self, request: HttpRequest, asset_id: uuid.UUID, size: str) -> FileResponse:
+    def picture_view(
+        self, request: HttpRequest, asset_id: uuid.UUID, size: str
+    ) -> HttpResponseBase:
         """An upload, whole or in small."""
         asset = MediaAsset.objects.filter(pk=asset_id).first()
         if asset is None:
             raise Http404
         self.check_may_see(request, asset)
-        return _picture(key=asset.file_key, content_type=asset.content_type, size=size)
+        return _media(
+            request,
+            key=asset.file_key,
+            content_type=asset.content_type,
+            sha256=asset.sha256,
+            size=size,
+        )
 
     @admin.display(description=_("picture"))
     def small_picture(self, asset: MediaAsset) -> SafeString:
@@ -209,9 +222,11 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
                     "result_content_type",
                     "result_width_px",
                     "result_height_px",
+                    "result_duration_ms",
                     "result_size_bytes",
                     "result_sha256",
                     "faces",
+                    "report",
                 )
             },
         ),
@@ -237,13 +252,19 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
         )
         return [pattern, *super().get_urls()]
 
-    def result_view(self, request: HttpRequest, job_id: uuid.UUID, size: str) -> FileResponse:
+    def result_view(self, request: HttpRequest, job_id: uuid.UUID, size: str) -> HttpResponseBase:
         """A result, whole or in small."""
         job = SwapJob.objects.filter(pk=job_id, status=SwapJob.Status.SUCCEEDED).first()
         if job is None:
             raise Http404
         self.check_may_see(request, job)
-        return _picture(key=job.result_key, content_type=job.result_content_type, size=size)
+        return _media(
+            request,
+            key=job.result_key,
+            content_type=job.result_content_type,
+            sha256=job.result_sha256,
+            size=size,
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Read the receipts of the whole page at once instead of row by row."""
@@ -308,7 +329,14 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
 
     @admin.display(description=_("progress"))
     def progress(self, job: SwapJob) -> str:
-        return f"{job.progress_percent} % {job.stage}".rstrip()
+        text = f"{job.progress_percent} % {job.stage}".rstrip()
+        if not job.frames_count:
+            return text
+        return _t("%(text)s, %(done)d of %(all)d frames") % {
+            "text": text,
+            "done": job.frames_done,
+            "all": job.frames_count,
+        }
 
     @admin.display(description=_("source"))
     def source_picture(self, job: SwapJob) -> SafeString:
@@ -378,14 +406,18 @@ def _image(view: str, row_id: uuid.UUID, *, width_px: int) -> SafeString:
     )
 
 
-def _picture(*, key: str, content_type: str, size: str) -> FileResponse:
+def _media(
+    request: HttpRequest, *, key: str, content_type: str, sha256: str, size: str
+) -> HttpResponseBase:
     if size == "small":
         return downloads.thumbnail(key=key)
     if size != "full":
         raise Http404
-    return downloads.picture(
+    return downloads.media(
+        request,
         key=key,
         content_type=content_type,
-        file_name=f"picture.{storage.EXTENSIONS[content_type]}",
+        file_name=f"{content_type.partition('/')[0]}.{storage.EXTENSIONS[content_type]}",
+        sha256=sha256,
         is_attachment=False,
     )

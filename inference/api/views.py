@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from django.conf import settings
-from django.http import FileResponse
+from django.http import FileResponse, HttpResponseBase
 from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -30,14 +29,19 @@ from inference import downloads, selectors, services, storage
 from inference.api import schema, serializers
 from inference.api.negotiation import AnyAcceptNegotiation
 from inference.errors import (
+    VIDEO_REFUSALS,
     AssetNotFoundError,
     ImageTooLargeError,
+    InvalidTrimError,
     JobFailedError,
     JobNotFinishedError,
     JobNotFoundError,
+    OperationMismatchError,
     QuoteExpiredError,
     QuoteNotFoundError,
     QuoteRedeemedError,
+    SourceNotAPictureError,
+    SwapOptionsError,
     UnreadableImageError,
     UnsupportedImageError,
     UploadTooLargeError,
@@ -45,6 +49,7 @@ from inference.errors import (
 )
 from inference.models import SwapJob
 from tokens.errors import InsufficientTokensError, InvalidCursorError
+from tokens.types import Operation
 
 # What a multipart body adds around the file: boundaries and part headers.
 _MULTIPART_OVERHEAD_BYTES: Final = 64 * 1024
@@ -74,7 +79,7 @@ class AssetListView(ScopedView):
 
     @extend_schema(
         operation_id="assets_create",
-        summary="Upload a picture",
+        summary="Upload a picture or a video",
         tags=["assets"],
         request={"multipart/form-data": serializers.UploadSerializer},
         responses={
@@ -85,6 +90,7 @@ class AssetListView(ScopedView):
                 UnsupportedImageError,
                 UnreadableImageError,
                 ImageTooLargeError,
+                *VIDEO_REFUSALS,
                 UnsupportedMediaTypeError,
                 RateLimitedError,
             ),
@@ -92,14 +98,14 @@ class AssetListView(ScopedView):
     )
     @limit(group="uploads", rate="UPLOADS_RATE", key="user")
     def post(self, request: Request) -> Response:
-        """The whole picture is decoded before it is accepted; only its owner can fetch it."""
+        """What is in the file is looked at before it is accepted; only its owner can fetch it."""
         # Seen before the body is read: nothing of it is written to disk.
         announced = request.META.get("CONTENT_LENGTH") or ""
         if (
             announced.isdecimal()
-            and int(announced) > settings.UPLOAD_BYTES_MAX + _MULTIPART_OVERHEAD_BYTES
+            and int(announced) > services.upload_bytes_max() + _MULTIPART_OVERHEAD_BYTES
         ):
-            raise services.upload_too_large()
+            raise services.upload_too_large(bytes_max=services.upload_bytes_max())
         file = _valid(serializers.UploadSerializer(data=request.data))["file"]
         asset = services.register_media(
             owner_id=drf.user_id(request), file=file, name=file.name or ""
@@ -138,15 +144,18 @@ class AssetContentView(ScopedView):
         operation_id="assets_content",
         summary="Download an upload",
         tags=["assets"],
-        responses={**schema.PICTURE, **problems(AssetNotFoundError)},
+        parameters=[schema.RANGE],
+        responses={**schema.MEDIA, **problems(AssetNotFoundError)},
     )
-    def get(self, request: Request, asset_id: uuid.UUID) -> FileResponse:
-        """The file as it was uploaded."""
+    def get(self, request: Request, asset_id: uuid.UUID) -> HttpResponseBase:
+        """The file as it was uploaded, or a part of it."""
         asset = selectors.asset(owner_id=drf.user_id(request), asset_id=asset_id)
-        return downloads.picture(
+        return downloads.media(
+            request,
             key=asset.file_key,
             content_type=asset.content_type,
             file_name=f"{asset.pk}.{storage.EXTENSIONS[asset.content_type]}",
+            sha256=asset.sha256,
             is_attachment=True,
         )
 
@@ -185,11 +194,15 @@ class QuoteListView(ScopedView):
                 InvalidRequestError,
                 ParseError,
                 AssetNotFoundError,
+                SourceNotAPictureError,
+                OperationMismatchError,
+                InvalidTrimError,
+                SwapOptionsError,
                 UnsupportedMediaTypeError,
                 RateLimitedError,
             ),
         },
-        examples=[schema.QUOTE_REQUEST, schema.QUOTE_ANSWER],
+        examples=[schema.QUOTE_REQUEST, schema.VIDEO_QUOTE_REQUEST, schema.QUOTE_ANSWER],
     )
     @limit(group="quotes", rate="JOBS_RATE", key="user")
     def post(self, request: Request) -> Response:
@@ -201,6 +214,7 @@ class QuoteListView(ScopedView):
             owner_id=owner_id,
             source_asset_id=data["source_asset_id"],
             target_asset_id=data["target_asset_id"],
+            operation=Operation(data["operation"]),
             options=body.to_options(),
         )
         detail = selectors.quote_detail(owner_id=owner_id, quote_id=quote.pk)
@@ -334,18 +348,21 @@ class JobResultView(ScopedView):
         operation_id="jobs_result",
         summary="Download a result",
         tags=["jobs"],
+        parameters=[schema.RANGE],
         responses={
-            **schema.PICTURE,
+            **schema.MEDIA,
             **problems(JobNotFoundError, JobNotFinishedError, JobFailedError),
         },
     )
-    def get(self, request: Request, job_id: uuid.UUID) -> FileResponse:
-        """The new picture, for its owner only."""
+    def get(self, request: Request, job_id: uuid.UUID) -> HttpResponseBase:
+        """The new picture or video, or a part of it, for its owner only."""
         job = _finished_job(request, job_id)
-        return downloads.picture(
+        return downloads.media(
+            request,
             key=job.result_key,
             content_type=job.result_content_type,
             file_name=f"swap-{job.pk}.{storage.EXTENSIONS[job.result_content_type]}",
+            sha256=job.result_sha256,
             is_attachment=True,
         )
 
