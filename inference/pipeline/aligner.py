@@ -7,6 +7,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.pipeline.filters import resize, to_levels
 from inference.pipeline.types import Doubles, Floats, Image, Landmarks, require_mesh
@@ -177,6 +178,11 @@ def warp(
     """
     if scale_of(matrix) < _UNFILTERED_SCALE_MIN:
         image, matrix = _shrink_part(image, matrix, size_px)
+    elif image.dtype != np.float32:
+        # Converting a whole frame for one face would cost more than the warp.
+        low, high = _part_of(image, matrix, size_px)
+        image = image[low[1] : high[1], low[0] : high[0]]
+        matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low])
     floats = np.asarray(image, dtype=np.float32)
     # Bicubic, because bilinear would soften the picture; the overshoot is clipped on rounding.
     warped = cv2.warpAffine(floats, matrix, size_px, flags=cv2.INTER_CUBIC, borderMode=border)
@@ -187,14 +193,7 @@ def _shrink_part(
     image: Image | Floats, matrix: Doubles, size_px: tuple[int, int]
 ) -> tuple[Floats, Doubles]:
     """Shrink the part of the picture that is needed, and correct the matrix for it."""
-    width, height = size_px
-    corners = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
-    back = invert(matrix)
-    corners = corners @ back[:, :2].T + back[:, 2]
-    margin = 2 / scale_of(matrix)
-    limits = np.asarray([image.shape[1], image.shape[0]])
-    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limits - 1).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limits).astype(int)
+    low, high = _part_of(image, matrix, size_px)
     part = np.asarray(image[low[1] : high[1], low[0] : high[0]], dtype=np.float32)
     small_size = np.maximum(np.rint((high - low) * scale_of(matrix)), 1).astype(int)
     small = resize(part, size_px=(int(small_size[0]), int(small_size[1])))
@@ -203,3 +202,19 @@ def _shrink_part(
     shift = low + 0.5 * step - 0.5
     linear = matrix[:, :2] * step
     return small, np.column_stack([linear, matrix[:, :2] @ shift + matrix[:, 2]])
+
+
+def _part_of(
+    image: Image | Floats, matrix: Doubles, size_px: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corners x, y (low, and high behind it) of the part of a picture that a warp reads."""
+    width, height = size_px
+    corners = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
+    back = invert(matrix)
+    corners = corners @ back[:, :2].T + back[:, 2]
+    # Bicubic sampling reaches two pixels further, of the picture or of its smaller copy.
+    margin = 2 + 2 / scale_of(matrix)
+    limits = np.asarray([image.shape[1], image.shape[0]])
+    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limits - 1).astype(np.int64)
+    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limits).astype(np.int64)
+    return low, high

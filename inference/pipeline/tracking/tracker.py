@@ -24,6 +24,7 @@ _TWIN_MIN: Final = 0.6
 # A followed face may be seen a little less well than one that is found.
 _FOLLOW_SCORE_MIN: Final = 1 / 3
 _SCENE_SIZE_PX: Final = (32, 18)
+_SCENE_STEP: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ class FaceTracker:
         return self._next_number
 
     def _is_scene_cut(self, image_bgr: Image) -> bool:
-        small = cv2.resize(image_bgr, _SCENE_SIZE_PX, interpolation=cv2.INTER_AREA)
+        # Every fourth pixel tells as much, and reading all of them would take a millisecond.
+        sparse = image_bgr[::_SCENE_STEP, ::_SCENE_STEP]
+        small = cv2.resize(sparse, _SCENE_SIZE_PX, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
         before, self._scene = self._scene, grey
         if before is None:
