@@ -35,6 +35,7 @@ PHONE = {"width": 375, "height": 812}
 # What a strict deployment would send; any inline script, style or handler would break the pages.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
