@@ -12,7 +12,7 @@ from typing import Final
 
 import cv2
 
-from benchmarks.engine.clips import FULL_HD, HD, SMALL, ClipSize, photo, write_clip
+from benchmarks.engine.clips import FULL_HD, HD, SMALL, SOURCE, ClipSize, photo, write_clip
 from benchmarks.engine.measuring import (
     decode_clip,
     measure_copy,
@@ -99,7 +99,7 @@ def _stages(
     report: Report, models: ModelSet, clips: _Clips, frames_count: int, repeats_count: int
 ) -> None:
     """One thread, frames in memory; the median of the repeats by processor time."""
-    source, rows = photo("astronaut.png"), []
+    source, rows = photo(SOURCE), []
     for (size, faces_count), path in clips.items():
         say(f"one thread, {models.name} set: {size.name}, {faces_count} faces")
         frames = decode_clip(path, frames_count=frames_count)
@@ -142,7 +142,7 @@ def _stages(
 
 def _file_to_file(report: Report, models: ModelSet, clips: _Clips, plan: _Plan) -> None:
     """Decode, swap, encode; against decoding and encoding alone plus the swap alone."""
-    source, rows = photo("astronaut.png"), []
+    source, rows = photo(SOURCE), []
     for (size, faces_count), path in clips.items():
         if not faces_count:
             # Without a face there is no result: the copy says how fast such frames pass.

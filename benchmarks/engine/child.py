@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.engine.clips import photo
+from benchmarks.engine.clips import SOURCE, photo
 from benchmarks.engine.measuring import measure_file
 from benchmarks.engine.sets import builtin_set
 from inference.pipeline.engine import BUILT_IN
@@ -28,9 +28,7 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    run, _report = measure_file(
-        models, path, source_bgr=photo("astronaut.png"), workers_count=workers_count
-    )
+    run, _report = measure_file(models, path, source_bgr=photo(SOURCE), workers_count=workers_count)
     del opened
     # The kernel's other count, ru_maxrss, begins with that of the parent.
     status = Path("/proc/self/status").read_text(encoding="ascii")

@@ -126,14 +126,18 @@ def fit_similarity(source: Doubles, target: Doubles) -> Doubles:
     Returns:
         (2, 3) float64 with ``target ~ matrix @ (x, y, 1)``; never a reflection.
     """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    a, b = source - source_mean, target - target_mean
     # In the plane the optimum is closed: the mean of b / a as complex numbers, weighted by |a|^2.
-    denominator = np.sum(a * a)
-    cosine = np.sum(a * b) / denominator
-    sine = np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / denominator
-    linear = np.asarray([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    a, b = _complex(source), _complex(target)
+    a_mean, b_mean = a.mean(), b.mean()
+    a = a - a_mean
+    turn = np.vdot(a, b - b_mean) / np.vdot(a, a).real
+    shift = b_mean - turn * a_mean
+    return np.asarray([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _complex(points: Doubles) -> NDArray[np.complex128]:
+    """(K, 2) points as K numbers x + iy."""
+    return np.ascontiguousarray(points, dtype=np.float64).view(np.complex128)[:, 0]
 
 
 def scale_of(matrix: Doubles) -> float:
@@ -143,8 +147,11 @@ def scale_of(matrix: Doubles) -> float:
 
 def invert(matrix: Doubles) -> Doubles:
     """The (2, 3) transform in the other direction."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    (a, b, x), (c, d, y) = matrix.tolist()
+    # By hand: this runs several times for each face of each frame.
+    scale = 1 / (a * d - b * c)
+    a, b, c, d = d * scale, -b * scale, -c * scale, a * scale
+    return np.asarray([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
 
 
 def transform_points(points: Floats, matrix: Doubles) -> Floats:

@@ -149,5 +149,5 @@ def roi_matrix(roi: Roi, *, size_px: int) -> Doubles:
 def _to_blob(image_bgr: Image, matrix: Doubles, size_px: int) -> Floats:
     """(3, S, S) float32 RGB 0..1."""
     crop = warp(image_bgr, matrix=matrix, size_px=(size_px, size_px), border=cv2.BORDER_REPLICATE)
-    rgb = np.clip(crop[:, :, ::-1], 0, 255) / np.float32(255)
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float32)
+    planes = np.stack(cv2.split(crop)[::-1])
+    return np.asarray(np.clip(planes, 0, 255, out=planes) / np.float32(255), dtype=np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ _WINDOW_MAX_PX: Final = 192
 _SAMPLES: Final = 4_000
 _SHEET_PX: Final = 128
 _MASK_NONE: Final = 1 / 512
+_LEVEL_MIN: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +166,18 @@ def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Deta
     sample = inside[:: max(1, len(inside) // _SAMPLES)]
     own, target = (_bands(_luma(image[window])) for image in (crop_bgr, target_bgr))
     noise = _noise_bands(*mask.shape)
-    own_edges, target_edges = (
-        [_level(band, sample, _EDGES) for band in bands] for bands in (own, target)
+    own_levels, target_levels = (
+        [_levels(band, sample) for band in bands] for bands in (own, target)
     )
     gains, grains, gain = [0.0, 0.0], [0.0, 0.0], 1.0
     for index in (1, 0):
-        sharper = own_edges[index + 1] / own_edges[index]
-        gain *= sharper * target_edges[index] / target_edges[index + 1]
+        sharper = own_levels[index + 1].edges / own_levels[index].edges
+        gain *= sharper * target_levels[index].edges / target_levels[index + 1].edges
         gain = float(np.clip(gain, *_GAIN_LIMITS))
-        smooth = gain * _level(own[index], sample, _SKIN)
-        missing = max(0.0, _level(target[index], sample, _SKIN) ** 2 - smooth**2) ** 0.5
+        smooth = gain * own_levels[index].skin
+        missing = max(0.0, target_levels[index].skin ** 2 - smooth**2) ** 0.5
         gains[index] = gain
-        grains[index] = min(missing, _GRAIN_MAX) / _level(noise[index][window], sample, _SKIN)
+        grains[index] = min(missing, _GRAIN_MAX) / _levels(noise[index][window], sample).skin
     return DetailGains(gains=(gains[0], gains[1]), grains=(grains[0], grains[1]))
 
 
@@ -218,17 +219,27 @@ def _bands(image: Floats, *, count: int = len(_BAND_SIGMAS)) -> list[Floats]:
     return bands
 
 
-def _level(band: Floats, sample: NDArray[np.intp], percentile: float) -> float:
-    """Strength of a band at a percentile, over the pixels with these flat indices."""
+class _Levels(NamedTuple):
+    """Strength of a band, never 0, in grey levels."""
+
+    edges: float
+    skin: float
+
+
+def _levels(band: Floats, sample: NDArray[np.intp]) -> _Levels:
+    """Percentiles of a band over the pixels with these flat indices."""
     if not len(sample):
-        return 1e-3
+        return _Levels(_LEVEL_MIN, _LEVEL_MIN)
     values = np.abs(np.ravel(band)[sample])
     # Partial sorting: numpy's own percentile takes several times as long for so few values.
-    place = (len(values) - 1) * percentile / 100
-    low = int(place)
-    high = min(low + 1, len(values) - 1)
-    values.partition((low, high))
-    return float(values[low] + (values[high] - values[low]) * (place - low)) + 1e-3
+    last, levels = len(values) - 1, []
+    places = [last * percentile / 100 for percentile in (_EDGES, _SKIN)]
+    spans = [(int(place), min(int(place) + 1, last)) for place in places]
+    values.partition([index for span in spans for index in span])
+    for place, (low, high) in zip(places, spans, strict=True):
+        between = float(values[low]) + float(values[high] - values[low]) * (place - low)
+        levels.append(between + _LEVEL_MIN)
+    return _Levels(*levels)
 
 
 def _luma(image_bgr: Floats) -> Floats:
