@@ -6,7 +6,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from inference.pipeline.types import Doubles, Floats, Image
 
@@ -26,6 +25,11 @@ def resize(image: Floats, *, size_px: tuple[int, int]) -> Floats:
     shrinks = size_px[0] < image.shape[1]
     mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size_px, interpolation=mode), dtype=np.float32)
+
+
+def on_colours(plane: Floats) -> Floats:
+    """(H, W) -> (H, W, 3), the same in each; numpy is slow where it spreads over three values."""
+    return np.asarray(cv2.merge([plane, plane, plane]), dtype=np.float32)
 
 
 def to_levels(image: Floats) -> Image:
@@ -87,9 +91,11 @@ def masked_low_pass(image: Floats, mask: Floats, *, sigma: float) -> Floats:
 
 def connected_to(mask: Image, seeds: Image) -> Image:
     """The connected parts of a 0/1 mask that touch a 0/1 seed mask; (H, W) uint8 0/1."""
-    _, labels = cv2.connectedComponents(mask, connectivity=8)
-    touched: NDArray[np.int32] = np.unique(labels[(seeds > 0) & (mask > 0)])
-    return np.isin(labels, touched[touched > 0]).astype(np.uint8)
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    is_kept = np.zeros(count, dtype=np.uint8)
+    is_kept[labels[(seeds > 0) & (mask > 0)]] = 1
+    is_kept[0] = 0
+    return np.asarray(is_kept[labels], dtype=np.uint8)
 
 
 def _disc(diameter: int) -> Image:

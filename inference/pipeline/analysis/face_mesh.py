@@ -148,6 +148,5 @@ def roi_matrix(roi: Roi, *, size_px: int) -> Doubles:
 
 def _to_blob(image_bgr: Image, matrix: Doubles, size_px: int) -> Floats:
     """(3, S, S) float32 RGB 0..1."""
-    crop = warp(image_bgr, matrix=matrix, size_px=(size_px, size_px), border=cv2.BORDER_REPLICATE)
-    planes = np.stack(cv2.split(crop)[::-1])
-    return np.asarray(np.clip(planes, 0, 255, out=planes) / np.float32(255), dtype=np.float32)
+    crop = warp(image_bgr, matrix=matrix, size_px=(size_px, size_px), is_seen=False)
+    return np.stack(cv2.split(crop)[::-1]) / np.float32(255)

@@ -14,6 +14,7 @@ from inference.pipeline.filters import (
     erode,
     fill_hull,
     masked_low_pass,
+    on_colours,
     resize,
     to_levels,
 )
@@ -105,7 +106,7 @@ def find_cover_of_target(face: AlignedFace, *, hint: CoverHint | None = None) ->
     fill = resize(fill, size_px=(size, size))
     soft = resize(blur(temples.astype(np.float32), sigma=1), size_px=(size, size))
     crop = face.crop_bgr.astype(np.float32)
-    clean = crop + (fill - crop) * soft[:, :, np.newaxis]
+    clean = crop + (fill - crop) * on_colours(soft)
     return TargetCover(visible, soft, to_levels(clean.astype(np.float32)))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.pipeline.aligner import invert, warp
-from inference.pipeline.filters import blur, to_levels
+from inference.pipeline.filters import blur, on_colours, to_levels
 from inference.pipeline.types import Doubles, Floats, Image
 
 # Gaussian sigmas, in px of the picture, that divide detail into bands; the last is only measured.
@@ -118,11 +118,11 @@ def _blend(
     shift[:, 2] -= (region.left, region.top)
     crop = warp(crop_bgr, matrix=shift, size_px=region.size_px)
     cover = warp(mask, matrix=shift, size_px=region.size_px, border=cv2.BORDER_CONSTANT)
-    cover = np.where(cover > _MASK_NONE, np.clip(cover, 0, 1), 0).astype(np.float32)
+    cover = np.minimum(cv2.threshold(cover, _MASK_NONE, 0, cv2.THRESH_TOZERO)[1], np.float32(1))
     part = image_bgr[region.top : region.bottom, region.left : region.right]
     target = part.astype(np.float32)
     change = finish(crop, target, cover) - target
-    change *= cover[:, :, np.newaxis]
+    change *= on_colours(cover)
     target += change
     part[:] = to_levels(target)
 
@@ -148,7 +148,7 @@ def match_detail(
     change = np.zeros_like(mask)
     for band, sheet, gain, grain in zip(own, noise, gains.gains, gains.grains, strict=False):
         change += np.float32(gain - 1) * band + np.float32(grain) * sheet
-    return np.asarray(crop_bgr + change[:, :, np.newaxis], dtype=np.float32)
+    return np.asarray(crop_bgr + on_colours(change), dtype=np.float32)
 
 
 def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> DetailGains | None:
@@ -248,10 +248,12 @@ def _luma(image_bgr: Floats) -> Floats:
 
 def _region_of(mask: Floats, back: Doubles, shape: tuple[int, ...]) -> _Region | None:
     """The part of the picture that the mask can reach; none if it lies beside the picture."""
-    rows, columns = np.nonzero(mask > _MASK_NONE)
+    is_painted = mask > _MASK_NONE
+    rows = np.flatnonzero(is_painted.any(axis=1))
+    columns = np.flatnonzero(is_painted.any(axis=0))
     if not len(rows):
         return None
-    xs, ys = (columns.min() - 1, columns.max() + 1), (rows.min() - 1, rows.max() + 1)
+    xs, ys = (columns[0] - 1, columns[-1] + 1), (rows[0] - 1, rows[-1] + 1)
     corners = np.asarray([[x, y] for x in xs for y in ys]) @ back[:, :2].T + back[:, 2]
     limits = np.asarray([shape[1], shape[0]])
     low = np.clip(np.floor(corners.min(axis=0)) - 2, 0, limits).astype(int)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.pipeline.aligner import align_face
+from inference.pipeline.filters import on_colours
 from inference.pipeline.masks.cover import TargetCover, find_cover_of_target
 from inference.pipeline.sessions.batching import run_batch
 from inference.pipeline.sessions.pool import SessionPool
@@ -137,7 +138,7 @@ def _over_clean(crop_bgr: Floats, mask: Floats, cover: TargetCover) -> SwappedCr
         return SwappedCrop(crop_bgr=crop_bgr, mask=mask)
     rest = (1 - mask) * np.clip(cover.temples * 2, 0, 1)
     total = mask + rest
-    share = (mask / np.maximum(total, np.float32(1e-6)))[:, :, np.newaxis]
+    share = on_colours(mask / np.maximum(total, np.float32(1e-6)))
     mixed = (crop_bgr - cover.clean_bgr) * share
     mixed += cover.clean_bgr
     return SwappedCrop(crop_bgr=mixed, mask=total)
