@@ -91,6 +91,14 @@ worker-gpu: $(STAMP) models ## Start a GPU worker: one process, no fork, CUDA or
 shell: $(STAMP) ## Open Django's shell
 	@$(WITH_SERVERS) $(MANAGE) shell $(ARGS)
 
+# --- Measure --------------------------------------------------------------------------------------
+.PHONY: bench-engine bench-quality
+bench-engine: $(STAMP) ## Measure the engine's speed and memory (ARGS=--quick: a few minutes)
+	@$(PY) -m benchmarks.engine $(ARGS)
+
+bench-quality: $(STAMP) ## Measure how good swaps look, write docs/quality (ARGS=--quick: a shorter clip)
+	@$(PY) -m benchmarks.quality $(ARGS)
+
 # --- Check ----------------------------------------------------------------------------------------
 .PHONY: test check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
 test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some)

@@ -238,11 +238,11 @@ def _lying(maker: _Maker, base: bytes) -> Iterator[Entry]:
         at = base.index(table) + offset
         lying = base[:at] + value.to_bytes(4, "big") + base[at + 4 :]
         yield video(f"{name}.mp4", lying, *known)
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mdat"):
-        at = base.index(name) - 4
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mdat"):
+        at = base.index(box) - 4
         for size in (0, 1, 7, 0xFFFFFFFF):
             lying = base[:at] + size.to_bytes(4, "big") + base[at + 4 :]
-            yield video(f"box_{name.decode()}_{size}.mp4", lying, *known)
+            yield video(f"box_{box.decode()}_{size}.mp4", lying, *known)
 
 
 def _damaged(maker: _Maker, base: bytes) -> Iterator[Entry]:
