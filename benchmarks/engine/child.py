@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import cv2
 
@@ -17,10 +19,14 @@ from benchmarks.engine.measuring import measure_file
 from benchmarks.engine.sets import builtin_set
 from inference.pipeline.engine import BUILT_IN
 
+_WITH_CORE: Final = 4
+
 
 def main() -> None:
-    """Arguments: the clip, the folder of the models, and how many threads paint."""
+    """Arguments: the clip, the models' folder, how many threads paint, the core for all of them."""
     path, model_dir, workers_count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    if len(sys.argv) > _WITH_CORE:
+        os.sched_setaffinity(0, {int(sys.argv[_WITH_CORE])})
     cv2.setNumThreads(1)
     models = builtin_set(model_dir)
     # Held until the end: a pool may close what nobody holds.

@@ -193,9 +193,12 @@ def measure_file(
 
 
 def run_children(
-    paths: Sequence[Path], *, model_dir: Path, workers_count: int = 1
+    paths: Sequence[Path], *, model_dir: Path, workers_count: int = 1, cores: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """Swap clips in fresh processes at the same time; what each one measured."""
+    """Swap clips in fresh processes at the same time; what each one measured.
+
+    With ``cores`` each process keeps to one of them.
+    """
     children = [
         subprocess.Popen(  # noqa: S603 - this interpreter and this package
             [
@@ -205,13 +208,14 @@ def run_children(
                 str(path),
                 str(model_dir),
                 str(workers_count),
+                *map(str, cores[place : place + 1]),
             ],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for path in paths
+        for place, path in enumerate(paths)
     ]
     # Each says when its models are open, so that all begin together.
     for child in children:

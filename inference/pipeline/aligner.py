@@ -171,7 +171,7 @@ def warp(
     matrix: Doubles,
     size_px: tuple[int, int],
     border: int = cv2.BORDER_REPLICATE,
-    is_seen: bool = True,
+    interpolation: int = cv2.INTER_CUBIC,
 ) -> Floats:
     """Resample a picture, with an area filter when it is made smaller.
 
@@ -180,7 +180,7 @@ def warp(
         matrix: (2, 3) float64, picture px -> result px.
         size_px: width and height of the result.
         border: OpenCV border mode beside the picture.
-        is_seen: False for what only a network looks at: a little softer, and faster.
+        interpolation: OpenCV's mode; linear is faster, and softens what people look at.
 
     Returns:
         float32 of the asked size, same value range as the input.
@@ -193,9 +193,8 @@ def warp(
         image = image[low[1] : high[1], low[0] : high[0]]
         matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low])
     floats = np.asarray(image, dtype=np.float32)
-    # Bicubic, because bilinear would soften the picture; the overshoot is clipped on rounding.
-    mode = cv2.INTER_CUBIC if is_seen else cv2.INTER_LINEAR
-    warped = cv2.warpAffine(floats, matrix, size_px, flags=mode, borderMode=border)
+    # What bicubic sampling overshoots is clipped on rounding.
+    warped = cv2.warpAffine(floats, matrix, size_px, flags=interpolation, borderMode=border)
     return np.asarray(warped, dtype=np.float32)
 
 

@@ -117,7 +117,14 @@ def _blend(
     shift = back.copy()
     shift[:, 2] -= (region.left, region.top)
     crop = warp(crop_bgr, matrix=shift, size_px=region.size_px)
-    cover = warp(mask, matrix=shift, size_px=region.size_px, border=cv2.BORDER_CONSTANT)
+    # Masks are smooth: bicubic sampling would show no more of them, and overshoot.
+    cover = warp(
+        mask,
+        matrix=shift,
+        size_px=region.size_px,
+        border=cv2.BORDER_CONSTANT,
+        interpolation=cv2.INTER_LINEAR,
+    )
     cover = np.minimum(cv2.threshold(cover, _MASK_NONE, 0, cv2.THRESH_TOZERO)[1], np.float32(1))
     part = image_bgr[region.top : region.bottom, region.left : region.right]
     target = part.astype(np.float32)
@@ -163,7 +170,7 @@ def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Deta
     if window is None:
         return None
     inside = np.flatnonzero(mask[window] > _MASK_HALF)
-    sample = inside[:: max(1, len(inside) // _SAMPLES)]
+    sample = inside[:: max(1, -(-len(inside) // _SAMPLES))]
     own, target = (_bands(_luma(image[window])) for image in (crop_bgr, target_bgr))
     noise = _noise_bands(*mask.shape)
     own_levels, target_levels = (

@@ -138,8 +138,17 @@ class FaceTracker:
         """Search the frame; found faces continue a track or begin one."""
         self._frames_since_look = 0
         free = list(self._tracks)
-        for face in self.analyser.find(image_bgr).faces:
-            track = _best_match(face, free)
+        for detection in self.analyser.detect(image_bgr):
+            track = _best_match(detection.box_xyxy, free)
+            if track is not None and not track.lost_frames and self.mesh_model is not None:
+                # It is followed, and needs no landmarks of the detector's.
+                free.remove(track)
+                continue
+            face = self.analyser.face_at(image_bgr, detection)
+            if face is None:
+                continue
+            dense = face.landmarks.dense
+            track = _best_match(detection.box_xyxy if dense is None else _box_of(dense), free)
             if track is None:
                 self._begin(face)
                 continue
@@ -178,13 +187,10 @@ class FaceTracker:
         self._tracks = kept
 
 
-def _best_match(face: Face, tracks: Sequence[_Track]) -> _Track | None:
-    """The track whose box shares most with the face's, if enough; each track is given once."""
+def _best_match(box: Floats, tracks: Sequence[_Track]) -> _Track | None:
+    """The track whose box shares most with a face's, if enough."""
     if not tracks:
         return None
-    box = face.detection.box_xyxy
-    if face.landmarks.dense is not None:
-        box = _box_of(face.mesh)
     shared = overlaps(box, np.stack([track.face.detection.box_xyxy for track in tracks]))
     best = int(shared.argmax())
     return tracks[best] if shared[best] >= _SAME_FACE_MIN else None
