@@ -6,10 +6,8 @@ import hashlib
 import io
 import uuid
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
@@ -19,9 +17,6 @@ from accounts import services as accounts_services
 from inference.models import SwapJob, SwapSegment
 from inference.tests import factories, real_engine
 from inference.tests.pipeline.video.media import (
-    Clip,
-    Sound,
-    make_clip,
     packet_digests,
     packet_times,
     video_duration,
@@ -49,30 +44,6 @@ def workers(settings, tmp_path: Path) -> Iterator[Workers]:
         workers.end()
 
 
-def film(path: Path) -> bytes:
-    """A portrait that drifts from side to side for a minute, with a tone."""
-    with Image.open(real_engine.SAMPLES / "grace_hopper.jpg") as picture:
-        portrait = picture.convert("RGB")
-        portrait = portrait.resize((150, round(150 * portrait.height / portrait.width)))
-
-    def paint(number: int, size: tuple[int, int]) -> np.ndarray:
-        frame = Image.new("RGB", size, (70, 90, 110))
-        drift = round(40 * np.sin(number / 40))
-        frame.paste(portrait, (85 + drift, 0))
-        return np.asarray(frame)[:, :, ::-1].copy()
-
-    clip = Clip(
-        size=SIZE,
-        times=range(0, SECONDS * FPS * 512, 512),
-        tick_s=Fraction(1, FPS * 512),
-        fps=Fraction(FPS),
-        encoder={"g": str(FPS * 2), "preset": "veryfast"},
-        sounds=[Sound(seconds=float(SECONDS))],
-        paint=paint,
-    )
-    return make_clip(path, clip).read_bytes()
-
-
 class Customer:
     """Talks HTTP only, with an API key."""
 
@@ -97,7 +68,9 @@ class Customer:
 def test_killed_worker_s_segments_are_redone_and_the_video_comes_back_whole(workers, tmp_path):
     customer = Customer()
     original = tmp_path / "original.mp4"
-    target = customer.upload(film(original))
+    target = customer.upload(
+        real_engine.film(original, seconds=SECONDS, fps=FPS, size=SIZE).read_bytes()
+    )
     assert (target["duration_ms"], target["frames"]) == (SECONDS * 1000, SECONDS * FPS)
     source = customer.upload(real_engine.sample("astronaut.png"))
     quote = customer.post(
