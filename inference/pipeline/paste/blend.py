@@ -172,7 +172,6 @@ def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Deta
     inside = np.flatnonzero(mask[window] > _MASK_HALF)
     sample = inside[:: max(1, -(-len(inside) // _SAMPLES))]
     own, target = (_bands(_luma(image[window])) for image in (crop_bgr, target_bgr))
-    noise = _noise_bands(*mask.shape)
     own_levels, target_levels = (
         [_levels(band, sample) for band in bands] for bands in (own, target)
     )
@@ -184,7 +183,7 @@ def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Deta
         smooth = gain * own_levels[index].skin
         missing = max(0.0, target_levels[index].skin ** 2 - smooth**2) ** 0.5
         gains[index] = gain
-        grains[index] = min(missing, _GRAIN_MAX) / _levels(noise[index][window], sample).skin
+        grains[index] = min(missing, _GRAIN_MAX) / _noise_levels()[index].skin
     return DetailGains(gains=(gains[0], gains[1]), grains=(grains[0], grains[1]))
 
 
@@ -208,6 +207,13 @@ def _noise(height: int, width: int) -> tuple[Floats, ...]:
     # Seeded: the same job gives the same picture.
     noise = np.random.default_rng(0).standard_normal((height, width), dtype=np.float32)
     return tuple(_bands(noise))
+
+
+@lru_cache(maxsize=1)
+def _noise_levels() -> tuple[_Levels, ...]:
+    """Levels of each band of grain; every part of a sheet has about the same."""
+    bands = _noise(4 * _SHEET_PX, 4 * _SHEET_PX)
+    return tuple(_levels(band, np.arange(band.size)) for band in bands)
 
 
 def _noise_bands(height: int, width: int) -> list[Floats]:
