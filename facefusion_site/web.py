@@ -147,7 +147,7 @@ def _studio_texts() -> dict[str, Any]:
         "wrong_type": gettext("This file is no JPEG, PNG or WebP picture. Choose another one."),
         "too_large": gettext("This file is larger than {megabytes} MB. Choose a smaller one."),
         "choose_both": gettext("Choose the face and the target to see the price."),
-        "price_of_video": gettext("{seconds} started seconds at {tokens} tokens each."),
+        "price_of_video": gettext("Started seconds: {seconds}, at {tokens} tokens each."),
         "pricing": gettext("Asking for the price…"),
         "price_until": gettext("This price is promised until {time}."),
         "missing_tokens": gettext(

@@ -271,7 +271,7 @@ def test_a_person_swaps_a_video_with_the_keyboard(open_page, worker, mia, tmp_pa
     run = page.get_by_role("button", name="Run the swap")
     expect(run).to_be_enabled()
     expect(page.locator("[data-part=price-detail]")).to_have_text(
-        "1 started seconds at 2 tokens each."
+        "Started seconds: 1, at 2 tokens each."
     )
     shoot(page, f"studio-video-quoted-{name}")
     run.press("Enter")
