@@ -92,9 +92,15 @@ shell: $(STAMP) ## Open Django's shell
 	@$(WITH_SERVERS) $(MANAGE) shell $(ARGS)
 
 # --- Measure --------------------------------------------------------------------------------------
-.PHONY: bench-ledger
+.PHONY: bench-ledger bench-engine bench-quality
 bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own (ARGS=--quick: a minute or two)
 	@$(PY) -m benchmarks.ledger $(ARGS)
+
+bench-engine: $(STAMP) ## Measure the engine's speed and memory (ARGS=--quick: a few minutes)
+	@$(PY) -m benchmarks.engine $(ARGS)
+
+bench-quality: $(STAMP) ## Measure how good swaps look, write docs/quality (ARGS=--quick: a shorter clip)
+	@$(PY) -m benchmarks.quality $(ARGS)
 
 # --- Check ----------------------------------------------------------------------------------------
 .PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check

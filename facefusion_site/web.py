@@ -77,6 +77,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         prices = {
             "image_price": settings.TOKENS_PRICE_IMAGE,
+            "video_second_price": settings.TOKENS_PRICE_VIDEO_SECOND,
         }
         return render(request, "studio/landing.html", prices)
     owner_id = request.user.pk
@@ -98,10 +99,15 @@ def studio(request: HttpRequest) -> HttpResponse:
     limits = {
         "bytes_max": settings.UPLOAD_BYTES_MAX,
         "content_types": ["image/jpeg", "image/png", "image/webp"],
+        "video_bytes_max": settings.VIDEO_BYTES_MAX,
+        "video_types": ["video/mp4", "video/quicktime", "video/x-matroska", "video/webm"],
+        # Some systems do not know a type for every video.
+        "video_suffixes": [".mp4", ".mov", ".mkv", ".webm"],
     }
     urls = {name: reverse(name) for name in ("assets", "quotes", "jobs", "studio", "login")}
     context = {
         "megabytes_max": settings.UPLOAD_BYTES_MAX // (1024 * 1024),
+        "video_megabytes_max": settings.VIDEO_BYTES_MAX // (1024 * 1024),
         "config": {"urls": urls, "limits": limits, "texts": _studio_texts()},
     }
     return render(request, "studio/studio.html", context)
@@ -138,9 +144,17 @@ def _studio_texts() -> dict[str, Any]:
     return {
         "uploading": gettext("Uploading…"),
         "uploaded": gettext("Ready: {width} by {height} pixels."),
+        "uploaded_video": gettext(
+            "Ready: {width} by {height} pixels, {seconds} seconds, {frames} frames."
+        ),
+        "wrong_target_type": gettext(
+            "This file is neither a JPEG, PNG or WebP picture nor an MP4, MOV, MKV or WebM video. "
+            "Choose another one."
+        ),
         "wrong_type": gettext("This file is no JPEG, PNG or WebP picture. Choose another one."),
         "too_large": gettext("This file is larger than {megabytes} MB. Choose a smaller one."),
-        "choose_both": gettext("Choose both pictures to see the price."),
+        "choose_both": gettext("Choose the face and the target to see the price."),
+        "price_of_video": gettext("Started seconds: {seconds}, at {tokens} tokens each."),
         "pricing": gettext("Asking for the price…"),
         "price_until": gettext("This price is promised until {time}."),
         "missing_tokens": gettext(
@@ -156,8 +170,12 @@ def _studio_texts() -> dict[str, Any]:
             "prepare": gettext("Aligning the faces…"),
             "swap": gettext("Painting the new face…"),
             "blend": gettext("Blending it into the picture…"),
+            "video": gettext("Swapping the faces, frame by frame…"),
+            "join": gettext("Putting the parts together…"),
             "publish": gettext("Saving the result…"),
         },
+        "frames": gettext("{done} of {all} frames"),
+        "frames_left": gettext("{done} of {all} frames, about {seconds} seconds left"),
         "done": gettext("The swap is ready. Charged: {tokens}. Given back: {refunded}."),
         "failed": gettext("The swap failed and cost nothing: {tokens} given back."),
         "offline": gettext("The connection is lost. Trying again…"),

@@ -1,47 +1,118 @@
-"""Answers that carry a picture. Whoever calls has checked that the reader may see it."""
+"""Answers that carry a picture or a video. Whoever calls has checked that the reader may see it."""
 
 from __future__ import annotations
 
-from django.http import FileResponse
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from django.core.files.base import File
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+from django.utils.http import content_disposition_header
 
 from inference import storage
 
+_BLOCK_BYTES: Final = 256 * 1024
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
-def picture(*, key: str, content_type: str, file_name: str, is_attachment: bool) -> FileResponse:
-    """Stream a stored picture, for this reader only.
+
+def media(
+    request: HttpRequest,
+    *,
+    key: str,
+    content_type: str,
+    file_name: str,
+    sha256: str,
+    is_attachment: bool,
+) -> HttpResponseBase:
+    """Stream a stored file, for this reader only; a part of it if the request asks for one.
 
     Args:
+        request: its Range and If-Range headers choose the part. Several parts at once are not
+            offered: the whole file answers them, as RFC 9110 allows.
         key: storage key.
         content_type: one that we found ourselves, never a client's.
         file_name: what a browser calls the saved file.
+        sha256: of the file, 64 hex digits; its entity tag, because bytes behind a key never change.
         is_attachment: True saves the file, False shows it inside a page.
 
     Raises:
         OSError: the file is gone.
     """
+    etag = f'"{sha256}"'
+    wanted = request.headers.get("Range", "")
+    if request.headers.get("If-Range", etag) != etag:
+        wanted = ""
+    match = _RANGE.fullmatch(wanted.strip())
+    response: HttpResponseBase
+    if match is None or not any(match.groups()):
+        response = FileResponse(
+            storage.open_file(key),
+            as_attachment=is_attachment,
+            filename=file_name,
+            content_type=content_type,
+        )
+    else:
+        response = _part(key, first=match[1], last=match[2])
+        response["Content-Type"] = content_type
+        disposition = content_disposition_header(is_attachment, file_name)
+        if disposition is not None:
+            response["Content-Disposition"] = disposition
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = etag
+    _protect(response)
+    return response
+
+
+def thumbnail(*, key: str) -> FileResponse:
+    """Stream the small JPEG beside a stored file, to be shown inside a page.
+
+    Raises:
+        OSError: the file is gone.
+    """
     response = FileResponse(
-        storage.open_file(key),
-        as_attachment=is_attachment,
-        filename=file_name,
-        content_type=content_type,
+        storage.open_file(storage.thumbnail_key(key)),
+        filename="thumbnail.jpg",
+        content_type=storage.THUMBNAIL_CONTENT_TYPE,
     )
+    _protect(response)
+    return response
+
+
+def _part(key: str, *, first: str, last: str) -> HttpResponseBase:
+    """Bytes ``first`` to ``last``, both inside; without ``first`` the last ``last`` bytes."""
+    size = storage.size_of(key)
+    start = int(first) if first else max(0, size - int(last))
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start > end:
+        refusal = HttpResponse(status=416)
+        refusal["Content-Range"] = f"bytes */{size}"
+        return refusal
+    file = storage.open_file(key)
+    response = StreamingHttpResponse(_blocks(file, start=start, end=end), status=206)
+    response["Content-Range"] = f"bytes {start}-{end}/{size}"
+    response["Content-Length"] = str(end - start + 1)
+    return response
+
+
+def _blocks(file: File[bytes], *, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = end - start + 1
+        while left and (block := file.read(min(_BLOCK_BYTES, left))):
+            left -= len(block)
+            yield block
+
+
+def _protect(response: HttpResponseBase) -> None:
     # Somebody's face: no shared cache may keep it, and a browser must not guess what it is.
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
-    return response
-
-
-def thumbnail(*, key: str) -> FileResponse:
-    """Stream the small JPEG beside a stored picture, to be shown inside a page.
-
-    Raises:
-        OSError: the file is gone.
-    """
-    return picture(
-        key=storage.thumbnail_key(key),
-        content_type=storage.THUMBNAIL_CONTENT_TYPE,
-        file_name="thumbnail.jpg",
-        is_attachment=False,
-    )

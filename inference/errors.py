@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from django.utils.translation import gettext_lazy as _
 
@@ -43,6 +44,106 @@ class UnreadableImageError(DomainError):
     http_status = 422
     title = _("The picture is damaged")
     next_step = _("Save the picture again in an image program and upload the new file.")
+
+
+class UnsupportedVideoError(DomainError):
+    """The file looks like a video but is of no container or codec that we read."""
+
+    code = "unsupported_video"
+    http_status = 415
+    title = _("This is not a video we can read")
+    next_step = _("Save the video as MP4 with H.264 and upload it again.")
+
+
+class UnreadableVideoError(DomainError):
+    """The video is damaged, cut short, or breaks whoever reads it."""
+
+    code = "unreadable_video"
+    http_status = 422
+    title = _("The video is damaged")
+    next_step = _("Save the video again in a video program and upload the new file.")
+
+
+class NoVideoStreamError(DomainError):
+    """A media file without moving pictures."""
+
+    code = "no_video_stream"
+    http_status = 422
+    title = _("There are no moving pictures in the file")
+    next_step = _("Upload a video, or a picture as JPEG, PNG or WebP.")
+
+
+class EncryptedVideoError(DomainError):
+    """The pictures are encrypted; there is no key."""
+
+    code = "encrypted_video"
+    http_status = 422
+    title = _("The video is encrypted")
+    next_step = _("Upload a video without copy protection.")
+
+
+class VideoTooLargeError(DomainError):
+    """More pixels a frame than we decode."""
+
+    code = "video_too_large"
+    http_status = 422
+    title = _("The frames of the video are too large")
+    next_step = _("Scale the video down and upload it again.")
+
+
+class VideoTooLongError(DomainError):
+    """More seconds, frames, or frames a second than we take."""
+
+    code = "video_too_long"
+    http_status = 422
+    title = _("The video is too long")
+    next_step = _("Cut the video and upload the parts.")
+
+
+VIDEO_REFUSALS: Final = (
+    UnsupportedVideoError,
+    UnreadableVideoError,
+    NoVideoStreamError,
+    EncryptedVideoError,
+    VideoTooLargeError,
+    VideoTooLongError,
+)
+
+
+class SourceNotAPictureError(DomainError):
+    """A face is taken from a picture only."""
+
+    code = "source_not_a_picture"
+    http_status = 422
+    title = _("The source must be a picture")
+    next_step = _("Upload a picture of the face and name it as the source.")
+
+
+class OperationMismatchError(DomainError):
+    """A picture swap of a video, or the other way round."""
+
+    code = "operation_mismatch"
+    http_status = 422
+    title = _("The operation does not fit the target")
+    next_step = _("Ask for “image_swap” of a picture and “video_swap” of a video.")
+
+
+class InvalidTrimError(DomainError):
+    """The wanted part of the video is empty or lies behind its end."""
+
+    code = "invalid_trim"
+    http_status = 422
+    title = _("There is no such part of the video")
+    next_step = _("Choose a start before the end, both within the video.")
+
+
+class SwapOptionsError(DomainError):
+    """An engine option that does not exist, has a wrong value, or names a model not offered."""
+
+    code = "invalid_options"
+    http_status = 422
+    title = _("An option of the swap is not possible")
+    next_step = _("Correct or leave out the option that “param” names.")
 
 
 class AssetNotFoundError(DomainError):
@@ -130,7 +231,7 @@ class FailureCode(StrEnum):
 
 _FAILURE_TEXTS: dict[str, Text] = {
     "no_face_in_source": _("There is no face in the source picture."),
-    "no_face_in_target": _("There is no face in the target picture."),
+    "no_face_in_target": _("There is no face in the target that could be replaced."),
     "several_faces_in_source": _("There are several faces in the source picture; one is needed."),
     "several_faces_in_target": _(
         "There are several faces in the target picture. Crop it to one, or choose the option "
@@ -139,6 +240,18 @@ _FAILURE_TEXTS: dict[str, Text] = {
     "unsupported_image": _("A picture has a format we cannot read."),
     "unreadable_image": _("A picture is damaged."),
     "image_too_large": _("A picture has too many pixels."),
+    "unsupported_video": _("The video has a format we cannot read."),
+    "unreadable_video": _("The video is damaged."),
+    "no_video_stream": _("The file has no moving pictures."),
+    "encrypted_video": _("The video is encrypted."),
+    "video_too_large": _("The frames of the video are too large."),
+    "video_too_long": _("The video is too long."),
+    "invalid_trim": _("The wanted part of the video has no frames."),
+    "invalid_output": _("The result cannot be written in the wanted format."),
+    "invalid_options": _("An option of the swap is not possible."),
+    "content_blocked_in_source": _("The source picture is not allowed here."),
+    "content_blocked_in_target": _("The target is not allowed here."),
+    "content_blocked_in_result": _("The result would not be allowed here."),
     FailureCode.INTERNAL_ERROR: _("Something broke on our side, several times in a row."),
     FailureCode.WORKER_LOST: _("The machine that ran the job was lost, several times in a row."),
     FailureCode.QUEUE_TIMEOUT: _("The job waited too long for a free machine."),

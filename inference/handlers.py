@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import time
 import uuid
 from typing import Final
 
@@ -16,76 +15,47 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from inference import runtime, selectors, storage, transitions
+from inference import runtime, segment_transitions, selectors, storage, transitions, videos
 from inference.models import SwapJob
+from inference.observers import JobObserver
 from inference.pipeline import errors as pipeline_errors
 from inference.pipeline import image_io
-from inference.types import Claim, StoredImage, SwapOutput, SweepReport
+from inference.pipeline.video import errors as video_errors
+from inference.types import (
+    Claim,
+    Resend,
+    SegmentClaim,
+    SegmentCompletion,
+    StoredMedia,
+    SwapOutput,
+    SweepReport,
+)
 
 log = structlog.get_logger(__name__)
 
-# Faults of the pictures: another attempt would end the same.
+# Faults of what was uploaded or asked for: another attempt would end the same.
 _INPUT_ERRORS: Final = (
     pipeline_errors.NoFaceFoundError,
     pipeline_errors.SeveralFacesError,
     pipeline_errors.UnsupportedImageError,
     pipeline_errors.UnreadableImageError,
     pipeline_errors.ImageTooLargeError,
+    pipeline_errors.InvalidOptionsError,
+    pipeline_errors.ContentBlockedError,
+    video_errors.UnsupportedVideoError,
+    video_errors.UnreadableVideoError,
+    video_errors.NoVideoStreamError,
+    video_errors.EncryptedVideoError,
+    video_errors.VideoTooLargeError,
+    video_errors.VideoTooLongError,
+    video_errors.InvalidTrimError,
+    video_errors.InvalidOutputError,
 )
-_STAGE_SPANS_PERCENT: Final = {
-    "detect": (5, 30),
-    "prepare": (30, 45),
-    "swap": (45, 75),
-    "blend": (75, 95),
-}
-_PUBLISH_PERCENT: Final = 95
-_PROGRESS_INTERVAL_S: Final = 0.5
-_HOLD_RENEWALS_PER_TTL: Final = 10
 _SWEEP_LIMIT: Final = 100
+_SEGMENTS_MAX: Final = 10_000
 # A message is taken for lost when its job still waits this many leases after it was sent. Sending
 # one twice is harmless, so a long queue only costs a look at the row.
 _RESEND_AFTER_LEASES: Final = 2
-
-
-class JobObserver:
-    """Shows an attempt's progress, keeps its lease and its hold, and sees when it is lost."""
-
-    def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-        self._percent = 0
-        self._is_lost = False
-        self._hold_interval_s = settings.HOLD_TTL_S / _HOLD_RENEWALS_PER_TTL
-        now = time.monotonic()
-        self._next_write_at = now
-        self._next_hold_at = now + self._hold_interval_s
-
-    def progress(self, stage: str, fraction: float) -> None:
-        """Write at most every half second, so that progress costs little."""
-        start, end = _STAGE_SPANS_PERCENT.get(stage, (self._percent, self._percent))
-        share = min(max(fraction, 0.0), 1.0)
-        self._percent = max(self._percent, start + int((end - start) * share))
-        if time.monotonic() >= self._next_write_at:
-            self._write(stage)
-
-    def publishing(self) -> None:
-        """Renew once more right before the result is written."""
-        self._percent = _PUBLISH_PERCENT
-        self._write("publish")
-
-    def should_stop(self) -> bool:
-        """True once another attempt owns the job, or the job has ended."""
-        return self._is_lost
-
-    def _write(self, stage: str) -> None:
-        now = time.monotonic()
-        is_hold_due = now >= self._next_hold_at
-        is_owner = transitions.renew(
-            claim=self._claim, stage=stage, percent=self._percent, is_hold_due=is_hold_due
-        )
-        self._is_lost = not is_owner
-        self._next_write_at = now + _PROGRESS_INTERVAL_S
-        if is_hold_due:
-            self._next_hold_at = now + self._hold_interval_s
 
 
 def run_swap_job(*, job_id: uuid.UUID) -> bool:
@@ -97,45 +67,105 @@ def run_swap_job(*, job_id: uuid.UUID) -> bool:
     claim = transitions.claim(job_id=job_id)
     if claim is None:
         log.info("inference.job.nothing_to_run", job_id=str(job_id))
+        _tidy_up(job_id)
         return False
     with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=claim.attempt):
         return _run(claim) is SwapJob.Status.QUEUED
 
 
-def requeue_stale_jobs(*, limit: int = _SWEEP_LIMIT) -> SweepReport:
-    """Find jobs that a crash or a lost message left behind; each in its own short transaction.
+def run_swap_segment(*, job_id: uuid.UUID, index: int) -> Resend:
+    """Claim and run one segment; whoever completes the last one also joins them.
 
-    Lapsed leases go back into the queue or fail after the last attempt; jobs that waited longer
-    than their tokens may be held fail; queued jobs whose message seems lost are listed again.
+    Returns:
+        Which messages must be sent again.
+    """
+    claim = segment_transitions.claim(job_id=job_id, index=index)
+    if claim is None:
+        log.info("inference.segment.nothing_to_run", job_id=str(job_id), segment=index)
+        _tidy_up(job_id)
+        return Resend()
+    with structlog.contextvars.bound_contextvars(
+        job_id=str(job_id), segment=index, segment_attempt=claim.attempt
+    ):
+        completion = _run_segment(claim)
+        if isinstance(completion, Resend):
+            return completion
+        if completion.join is None:
+            return Resend()
+        return Resend(job=_run(completion.join) is SwapJob.Status.QUEUED)
+
+
+def unsent_segments(*, job_id: uuid.UUID) -> tuple[tuple[uuid.UUID, int], ...]:
+    """Segments of a job that was just split; the caller must send their messages."""
+    return segment_transitions.mark_sent(job_id=job_id, limit=_SEGMENTS_MAX)
+
+
+def requeue_stale_jobs(*, limit: int = _SWEEP_LIMIT) -> SweepReport:
+    """Find jobs and segments that a crash or a lost message left behind.
+
+    Each is handled in its own short transaction. Lapsed leases go back into the queue or fail after
+    the last attempt; jobs that waited longer than their tokens may be held fail; whatever is queued
+    and whose message seems lost is listed again.
 
     Args:
-        limit: at most this many jobs of each kind a run, so that a run stays short.
+        limit: at most this many of each kind a run, so that a run stays short.
     """
+    now = timezone.now()
+    queued_before = now - dt.timedelta(seconds=settings.HOLD_TTL_S)
+    sent_before = now - dt.timedelta(seconds=settings.JOB_LEASE_S * _RESEND_AFTER_LEASES)
+    jobs = _sweep_jobs(queued_before=queued_before, sent_before=sent_before, limit=limit)
+    segments = _sweep_segments(idle_since=queued_before, sent_before=sent_before, limit=limit)
+    report = SweepReport(
+        to_send=jobs.to_send,
+        failed=jobs.failed + segments.failed,
+        segments_to_send=segments.segments_to_send,
+    )
+    for job_id in report.failed:
+        discard_results(job_id=job_id, keep_key=None)
+    if report.to_send or report.failed or report.segments_to_send:
+        log.warning(
+            "inference.jobs.swept",
+            queued_count=len(report.to_send),
+            segments_count=len(report.segments_to_send),
+            failed_count=len(report.failed),
+        )
+    return report
+
+
+def _sweep_jobs(*, queued_before: dt.datetime, sent_before: dt.datetime, limit: int) -> SweepReport:
     outcomes = {
         job_id: transitions.recover(job_id=job_id)
         for job_id in selectors.lapsed_job_ids(limit=limit)
     }
-    now = timezone.now()
-    queued_before = now - dt.timedelta(seconds=settings.HOLD_TTL_S)
     timed_out = [
         job_id
         for job_id in selectors.overlong_queued_job_ids(queued_before=queued_before, limit=limit)
         if transitions.time_out(job_id=job_id, queued_before=queued_before)
     ]
-    sent_before = now - dt.timedelta(seconds=settings.JOB_LEASE_S * _RESEND_AFTER_LEASES)
     resent = transitions.mark_sent_again(sent_before=sent_before, limit=limit)
     recovered = [job_id for job_id, status in outcomes.items() if status == SwapJob.Status.QUEUED]
     failed = [job_id for job_id, status in outcomes.items() if status == SwapJob.Status.FAILED]
-    report = SweepReport(to_send=(*recovered, *resent), failed=(*failed, *timed_out))
-    for job_id in report.failed:
-        discard_results(job_id=job_id, keep_key=None)
-    if report.to_send or report.failed:
-        log.warning(
-            "inference.jobs.swept",
-            queued_count=len(report.to_send),
-            failed_count=len(report.failed),
-        )
-    return report
+    return SweepReport(to_send=(*recovered, *resent), failed=(*failed, *timed_out))
+
+
+def _sweep_segments(
+    *, idle_since: dt.datetime, sent_before: dt.datetime, limit: int
+) -> SweepReport:
+    outcomes = {
+        (job_id, index): segment_transitions.recover(job_id=job_id, index=index)
+        for job_id, index in segment_transitions.lapsed(limit=limit)
+    }
+    timed_out = [
+        job_id
+        for job_id in segment_transitions.idle_job_ids(idle_since=idle_since, limit=limit)
+        if segment_transitions.time_out(job_id=job_id, idle_since=idle_since)
+    ]
+    resent = segment_transitions.mark_sent(sent_before=sent_before, limit=limit)
+    recovered = [place for place, status in outcomes.items() if status == SwapJob.Status.RUNNING]
+    failed = [job_id for (job_id, _), status in outcomes.items() if status == SwapJob.Status.FAILED]
+    return SweepReport(
+        to_send=(), failed=(*failed, *timed_out), segments_to_send=(*recovered, *resent)
+    )
 
 
 def discard_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
@@ -146,6 +176,13 @@ def discard_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
         log.exception("inference.results.not_discarded", job_id=str(job_id))
 
 
+def _tidy_up(job_id: uuid.UUID) -> None:
+    """After a repeated message: its first worker may have died before it removed what is left."""
+    job = SwapJob.objects.filter(pk=job_id).first()
+    if job is not None and job.is_final:
+        discard_results(job_id=job_id, keep_key=job.result_key or None)
+
+
 def _run(claim: Claim) -> SwapJob.Status | None:
     """One attempt. Returns the status it gave the job; None when the job was not its own any more.
 
@@ -153,11 +190,13 @@ def _run(claim: Claim) -> SwapJob.Status | None:
     that may have come from a commit they stay: the row may name them.
     """
     try:
-        output = _produce(claim)
+        output = videos.produce(claim) if videos.is_video(claim) else _produce(claim)
+        if output is None:
+            return None
         if transitions.finish(claim=claim, output=output):
-            discard_results(job_id=claim.job_id, keep_key=output.image.key)
+            discard_results(job_id=claim.job_id, keep_key=output.media.key)
             return SwapJob.Status.SUCCEEDED
-        storage.delete_picture(output.image.key)
+        storage.delete_media(output.media.key)
         status = None
     except pipeline_errors.StoppedError as stop:
         log.warning("inference.job.late_attempt_stopped", stage=stop.stage)
@@ -171,6 +210,30 @@ def _run(claim: Claim) -> SwapJob.Status | None:
     if status is SwapJob.Status.FAILED:
         discard_results(job_id=claim.job_id, keep_key=None)
     return status
+
+
+def _run_segment(claim: SegmentClaim) -> SegmentCompletion | Resend:
+    """One attempt of a segment; after a fault, what must be sent again. See ``_run`` for files."""
+    try:
+        output = videos.swap_segment(claim)
+        completion = segment_transitions.complete(claim=claim, output=output)
+        if not completion.is_accepted:
+            storage.delete_media(output.key)
+    except pipeline_errors.StoppedError as stop:
+        log.warning("inference.segment.late_attempt_stopped", stage=stop.stage)
+        return Resend()
+    except _INPUT_ERRORS as error:
+        if segment_transitions.fail(claim=claim, code=error.code, detail=str(error)):
+            discard_results(job_id=claim.job.job_id, keep_key=None)
+        return Resend()
+    except Exception as error:
+        log.exception("inference.segment.attempt_broke")
+        detail = f"{type(error).__name__}: {error}"
+        status = segment_transitions.retry(claim=claim, detail=detail)
+        if status is SwapJob.Status.FAILED:
+            discard_results(job_id=claim.job.job_id, keep_key=None)
+        return Resend(segment=status is SwapJob.Status.RUNNING)
+    return completion
 
 
 def _produce(claim: Claim) -> SwapOutput:
@@ -195,7 +258,7 @@ def _produce(claim: Claim) -> SwapOutput:
         job_id=claim.job_id, attempt=claim.attempt, content_type=target_info.content_type
     )
     height_px, width_px = result.image_bgr.shape[:2]
-    image = StoredImage(
+    media = StoredMedia(
         key=key,
         sha256=storage.write_picture(key=key, data=data, thumbnail=small),
         content_type=target_info.content_type,
@@ -203,4 +266,4 @@ def _produce(claim: Claim) -> SwapOutput:
         width_px=width_px,
         height_px=height_px,
     )
-    return SwapOutput(image=image, faces=tuple(dataclasses.asdict(face) for face in result.faces))
+    return SwapOutput(media=media, faces=tuple(dataclasses.asdict(face) for face in result.faces))

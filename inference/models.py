@@ -10,13 +10,17 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
 class MediaAsset(models.Model):
-    """A picture somebody uploaded; the bytes lie in the media storage and never change."""
+    """A picture or video that was uploaded; its bytes lie in the media storage and never change."""
+
+    class Kind(models.TextChoices):
+        IMAGE = "IMAGE", _("Picture")
+        VIDEO = "VIDEO", _("Video")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
@@ -31,10 +35,15 @@ class MediaAsset(models.Model):
     original_name = models.CharField(
         _("name"), max_length=255, blank=True, help_text=_("As the client called it; shown only.")
     )
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.IMAGE)
     content_type = models.CharField(_("content type"), max_length=64)
     size_bytes = models.PositiveBigIntegerField(_("bytes"))
     width_px = models.PositiveIntegerField(_("width"))
     height_px = models.PositiveIntegerField(_("height"))
+    duration_ms = models.PositiveBigIntegerField(_("milliseconds"), null=True, blank=True)
+    fps = models.FloatField(_("frames a second"), null=True, blank=True)
+    frames_count = models.PositiveIntegerField(_("frames"), null=True, blank=True)
+    has_audio = models.BooleanField(_("has sound"), default=False)
     sha256 = models.CharField("SHA-256", max_length=64)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
@@ -45,6 +54,26 @@ class MediaAsset(models.Model):
             models.CheckConstraint(
                 name="mediaasset_is_not_empty",
                 condition=Q(size_bytes__gt=0, width_px__gt=0, height_px__gt=0),
+            ),
+            models.CheckConstraint(
+                name="mediaasset_only_a_video_has_length",
+                condition=Q(
+                    kind="IMAGE",
+                    duration_ms__isnull=True,
+                    fps__isnull=True,
+                    frames_count__isnull=True,
+                    has_audio=False,
+                )
+                | Q(
+                    # A comparison with nothing is unknown, which a CHECK lets pass.
+                    kind="VIDEO",
+                    duration_ms__isnull=False,
+                    duration_ms__gt=0,
+                    fps__isnull=False,
+                    fps__gt=0,
+                    frames_count__isnull=False,
+                    frames_count__gt=0,
+                ),
             ),
         ]
         indexes = [
@@ -60,6 +89,7 @@ class SwapQuote(models.Model):
 
     class Operation(models.TextChoices):
         IMAGE_SWAP = "IMAGE_SWAP", _("Picture swap")
+        VIDEO_SWAP = "VIDEO_SWAP", _("Video swap")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
@@ -128,20 +158,43 @@ class SwapJob(models.Model):
     attempt = models.PositiveSmallIntegerField(
         _("attempt"), default=0, help_text=_("Fencing token: grows with each claim.")
     )
-    lease_expires_at = models.DateTimeField(_("lease expires at"), null=True, blank=True)
+    attempts_before = models.PositiveSmallIntegerField(
+        _("attempts before"),
+        default=0,
+        help_text=_("Attempts that do not count any more: the work was split up since."),
+    )
+    lease_expires_at = models.DateTimeField(
+        _("lease expires at"),
+        null=True,
+        blank=True,
+        help_text=_("Empty while the segments run: each has its own."),
+    )
+    segments_count = models.PositiveSmallIntegerField(
+        _("segments"), default=0, help_text=_("0: the job runs in one piece.")
+    )
     stage = models.CharField(_("stage"), max_length=32, blank=True)
     progress_percent = models.PositiveSmallIntegerField(_("progress"), default=0)
+    frames_done = models.PositiveIntegerField(_("frames done"), default=0)
+    frames_count = models.PositiveIntegerField(_("frames"), default=0)
+    segments_done = models.PositiveSmallIntegerField(_("segments done"), default=0)
+    eta_s = models.PositiveIntegerField(_("seconds left"), null=True, blank=True)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_detail = models.TextField(
         _("error detail"), blank=True, help_text=_("For staff; the owner is told by the code.")
     )
     faces = models.JSONField(_("faces"), default=list, blank=True)
+    report = models.JSONField(
+        _("report"), default=dict, blank=True, help_text=_("What was done to a video.")
+    )
     result_key = models.CharField(_("result key"), max_length=255, blank=True)
     result_sha256 = models.CharField(_("result SHA-256"), max_length=64, blank=True)
     result_content_type = models.CharField(_("result content type"), max_length=64, blank=True)
     result_size_bytes = models.PositiveBigIntegerField(_("result bytes"), default=0)
     result_width_px = models.PositiveIntegerField(_("result width"), default=0)
     result_height_px = models.PositiveIntegerField(_("result height"), default=0)
+    result_duration_ms = models.PositiveBigIntegerField(
+        _("result milliseconds"), null=True, blank=True
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     queued_at = models.DateTimeField(
         _("queued at"), db_default=Now(), help_text=_("Since when it waits for a worker.")
@@ -173,6 +226,14 @@ class SwapJob(models.Model):
                     attempt__gt=0,
                     lease_expires_at__isnull=False,
                     started_at__isnull=False,
+                    # Of a split job: only to join what is done.
+                    segments_done=F("segments_count"),
+                )
+                | Q(
+                    status="RUNNING",
+                    lease_expires_at__isnull=True,
+                    started_at__isnull=False,
+                    segments_done__lt=F("segments_count"),
                 )
                 | (~Q(status="RUNNING") & Q(lease_expires_at__isnull=True)),
             ),
@@ -221,3 +282,64 @@ class SwapJob(models.Model):
     def is_final(self) -> bool:
         """True once the job can no longer change."""
         return self.status in {self.Status.SUCCEEDED, self.Status.FAILED}
+
+
+class SwapSegment(models.Model):
+    """A part of a video that one worker swaps; the last one done leads to the joined result."""
+
+    class Status(models.TextChoices):
+        QUEUED = "QUEUED", _("Queued")
+        RUNNING = "RUNNING", _("Running")
+        DONE = "DONE", _("Done")
+        STOPPED = "STOPPED", _("Stopped")
+
+    job = models.ForeignKey(
+        SwapJob, verbose_name=_("job"), on_delete=models.CASCADE, related_name="segments"
+    )
+    index = models.PositiveSmallIntegerField(_("number"))
+    plan = models.JSONField(_("plan"), help_text=_("Where it starts and ends in the video."))
+    frames_count = models.PositiveIntegerField(_("frames"))
+    frames_done = models.PositiveIntegerField(_("frames done"), default=0)
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.QUEUED)
+    attempt = models.PositiveSmallIntegerField(
+        _("attempt"), default=0, help_text=_("Fencing token: grows with each claim.")
+    )
+    lease_expires_at = models.DateTimeField(_("lease expires at"), null=True, blank=True)
+    report = models.JSONField(_("report"), default=dict, blank=True)
+    result_key = models.CharField(_("result key"), max_length=255, blank=True)
+    queued_at = models.DateTimeField(_("queued at"), db_default=Now())
+    sent_at = models.DateTimeField(
+        _("sent at"), null=True, blank=True, help_text=_("Empty until its first message is sent.")
+    )
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        constraints = [
+            models.UniqueConstraint(name="swapsegment_number_per_job", fields=["job", "index"]),
+            models.CheckConstraint(
+                name="swapsegment_lease_only_while_running",
+                condition=Q(status="RUNNING", attempt__gt=0, lease_expires_at__isnull=False)
+                | (~Q(status="RUNNING") & Q(lease_expires_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="swapsegment_result_only_when_done",
+                condition=(Q(status="DONE") & ~Q(result_key=""))
+                | (~Q(status="DONE") & Q(result_key="")),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="swapsegment_running_lease",
+                fields=["lease_expires_at"],
+                condition=Q(status="RUNNING"),
+            ),
+            models.Index(
+                name="swapsegment_queued_sent", fields=["sent_at"], condition=Q(status="QUEUED")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Segment {self.index} of job {self.job_id}"

@@ -7,20 +7,52 @@ use: the web process imports this module's users at start-up and must stay small
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from django.conf import settings
 
+from inference.pipeline import image_io
+from inference.pipeline.errors import InvalidOptionsError, ModelNotAllowedError
+from inference.pipeline.registry.load import load_registry
 from inference.pipeline.types import Image, Observer
-from inference.types import SwapOptions
+from inference.pipeline.video.types import (
+    OutputOptions,
+    Segment,
+    TranscodeOptions,
+    Trim,
+    VideoLimits,
+    VideoReport,
+)
+from inference.types import SwapOptions, VideoFormat, VideoOptions
 
 if TYPE_CHECKING:
     from inference.pipeline.engine import Engine, EngineConfig
+    from inference.pipeline.spec import SwapSpec
     from inference.pipeline.types import SwapResult
 
 log = structlog.get_logger(__name__)
+BUILT_IN_SWAPPER: Final = "mesh_swapper"
+# Frames before a segment that the tracker sees, so that it does not start cold.
+_LEAD_IN_FRAMES: Final = 8
+# What a request may say in the engine's own words; the rest is the deployment's to decide.
+_SPEC_PARTS: Final = frozenset(
+    [
+        "version",
+        "detector",
+        "landmarker",
+        "selector",
+        "swapper",
+        "masks",
+        "face_enhancer",
+        "colour",
+        "tracker",
+    ]
+)
 
 
 class EngineHolder:
@@ -62,19 +94,227 @@ def swap(
     """
     # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
     from inference.pipeline.job import IdentityPictures, SwapRequest  # noqa: PLC0415
-    from inference.pipeline.selection.options import SelectorOptions  # noqa: PLC0415
-    from inference.pipeline.spec import SwapSpec  # noqa: PLC0415
     from inference.pipeline.swap import swap_image  # noqa: PLC0415
 
     return swap_image(
         engine=holder.get(),
         request=SwapRequest(
-            spec=SwapSpec(selector=SelectorOptions(mode=options.target_faces.value)),
+            spec=_spec(options),
             identities=[IdentityPictures(images_bgr=[source_bgr])],
         ),
         target_bgr=target_bgr,
         observer=observer,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOrder:
+    """A segment to be rendered: its plan, and the container of the joined result."""
+
+    plan: Mapping[str, Any]
+    format: VideoFormat
+
+
+def plan_video(*, target: Path, options: SwapOptions, segment_s: float) -> list[dict[str, Any]]:
+    """Cut the wanted part of a video into segments, as plain values in order.
+
+    Raises:
+        PipelineError: the video cannot be read, or the part has no frames.
+    """
+    from inference.pipeline.video.segments import plan_segments  # noqa: PLC0415 - see swap()
+
+    segments = plan_segments(
+        target, target_s=segment_s, limits=video_limits(), trim=_trim(options.video)
+    )
+    return [asdict(segment) for segment in segments]
+
+
+def swap_video(
+    *,
+    source_bgr: Image,
+    target: Path,
+    result: Path,
+    options: SwapOptions,
+    observer: Observer,
+    segment: SegmentOrder | None = None,
+) -> dict[str, Any]:
+    """Swap a video, or one segment of it, from file to file.
+
+    Args:
+        source_bgr: (H, W, 3) uint8 BGR.
+        target: the video.
+        result: where to write; its suffix names the container.
+        options: how.
+        observer: a ``FrameObserver`` also gets frame numbers.
+        segment: only this part, for ``join_video``.
+
+    Returns:
+        What was done, as plain values.
+
+    Raises:
+        PipelineError: see ``inference.pipeline.swap_video``.
+    """
+    # See swap() for why these are imported here.
+    from inference.pipeline.job import IdentityPictures, SwapRequest  # noqa: PLC0415
+    from inference.pipeline.swap_video import VideoPaths, swap_video  # noqa: PLC0415
+
+    done = swap_video(
+        engine=holder.get(),
+        request=SwapRequest(
+            spec=_spec(options), identities=[IdentityPictures(images_bgr=[source_bgr])]
+        ),
+        paths=VideoPaths(target=target, result=result),
+        options=_transcode_options(options, segment=segment),
+        observer=observer,
+        segment=None if segment is None else Segment(**segment.plan),
+    )
+    return {
+        **_video_report(done.video),
+        "frames_with_faces": done.frames_with_faces,
+        "frames_swapped": done.frames_swapped,
+        "faces_swapped": done.faces_swapped,
+        "tracks_count": done.tracks_count,
+    }
+
+
+def join_video(
+    *,
+    parts: Sequence[Path],
+    plans: Sequence[Mapping[str, Any]],
+    target: Path,
+    result: Path,
+    options: SwapOptions,
+    observer: Observer,
+) -> dict[str, Any]:
+    """Put rendered segments together, with the sound and everything else of the target.
+
+    Raises:
+        PipelineError: see ``inference.pipeline.video.join``.
+    """
+    from inference.pipeline.video.join import join_segments  # noqa: PLC0415 - see swap()
+
+    report = join_segments(
+        parts,
+        segments=[Segment(**plan) for plan in plans],
+        source=target,
+        target=result,
+        options=_transcode_options(options, segment=None),
+        observer=observer,
+    )
+    return _video_report(report)
+
+
+def poster(path: Path, *, side_px: int) -> bytes:
+    """The first picture of a video of ours as a small JPEG.
+
+    Raises:
+        PipelineError: the video cannot be read.
+    """
+    from inference.pipeline.video.preview import preview_frame  # noqa: PLC0415 - see swap()
+
+    image_bgr = preview_frame(path, time_s=Fraction(0), limits=video_limits())
+    return image_io.thumbnail(image_bgr, side_px=side_px)
+
+
+def video_limits() -> VideoLimits:
+    """What the settings allow of a video."""
+    return VideoLimits(
+        bytes_max=settings.VIDEO_BYTES_MAX,
+        pixels_max=settings.VIDEO_PIXELS_MAX,
+        side_max_px=settings.VIDEO_SIDE_MAX_PX,
+        duration_max_s=settings.VIDEO_DURATION_MAX_S,
+        frames_max=settings.VIDEO_FRAMES_MAX,
+        fps_max=settings.VIDEO_FPS_MAX,
+    )
+
+
+def _transcode_options(options: SwapOptions, *, segment: SegmentOrder | None) -> TranscodeOptions:
+    video = options.video or VideoOptions()
+    return TranscodeOptions(
+        limits=video_limits(),
+        output=OutputOptions(
+            # The suffix of the result says it, except for a segment's own.
+            container=None if segment is None else segment.format,
+            quality=video.quality,
+            fps=None if video.fps is None else Fraction(video.fps).limit_denominator(1001),
+        ),
+        # The plan of a segment has the trim in it.
+        trim=None if segment is not None else _trim(video),
+        workers_count=settings.VIDEO_THREADS,
+        lead_in_frames=0 if segment is None else _LEAD_IN_FRAMES,
+    )
+
+
+def _trim(video: VideoOptions | None) -> Trim | None:
+    if video is None or (video.start_ms == 0 and video.end_ms is None):
+        return None
+    end_s = None if video.end_ms is None else Fraction(video.end_ms, 1000)
+    return Trim(start_s=Fraction(video.start_ms, 1000), end_s=end_s)
+
+
+def _video_report(report: VideoReport) -> dict[str, Any]:
+    return {
+        "frames_out": report.frames_out,
+        "width_px": report.width,
+        "height_px": report.height,
+        "duration_ms": round(report.duration_s * 1000),
+        "concealed_count": report.concealed_count,
+        "corrupt_packets_count": report.corrupt_packets_count,
+        "streams": [
+            {
+                "kind": outcome.stream.kind,
+                "codec": outcome.stream.codec,
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+            }
+            for outcome in report.streams
+        ],
+    }
+
+
+def check_options(options: SwapOptions) -> None:
+    """Refuse engine options that no job could run with.
+
+    Raises:
+        InvalidOptionsError: an unknown name, a wrong value, or a model that is not offered here.
+    """
+    if options.spec is None:
+        # The usual case needs none of what is imported below.
+        return
+    from inference.pipeline.registry.policy import check_licence  # noqa: PLC0415
+
+    spec = _spec(options)
+    config = engine_config()
+    registry = load_registry(extra=config.extra_models)
+    swapper = spec.swapper.model
+    named = [("detector.models", key) for key in spec.detector.models]
+    named += [("landmarker.models", key) for key in spec.landmarker.models]
+    named += [] if swapper == BUILT_IN_SWAPPER else [("swapper.model", swapper)]
+    if spec.face_enhancer is not None:
+        named.append(("face_enhancer.model", spec.face_enhancer.model))
+    for param, key in named:
+        model = registry.models.get(key)
+        if model is None:
+            raise InvalidOptionsError(param, f"there is no model '{key}'")
+        try:
+            check_licence(registry=registry, spec=model, policy=config.policy)
+        except ModelNotAllowedError as error:
+            raise InvalidOptionsError(param, str(error)) from error
+
+
+def _spec(options: SwapOptions) -> SwapSpec:
+    from inference.pipeline.spec import SwapSpec  # noqa: PLC0415 - see swap()
+
+    stored = dict(options.spec or {})
+    if unknown := sorted(set(stored) - _SPEC_PARTS):
+        raise InvalidOptionsError(unknown[0], "is not known")
+    selector = stored.get("selector", {})
+    if isinstance(selector, Mapping):
+        mode = selector.get("mode", options.target_faces.value)
+        if mode != options.target_faces.value:
+            raise InvalidOptionsError("selector.mode", "is chosen by target_faces")
+        stored["selector"] = {**selector, "mode": mode}
+    return SwapSpec.from_json(stored)
 
 
 def engine_config() -> EngineConfig:
@@ -121,8 +361,12 @@ def engine_config() -> EngineConfig:
 
 
 def _open_engine() -> Engine:
+    import cv2  # noqa: PLC0415 - see swap()
+
     from inference.pipeline.engine import Engine  # noqa: PLC0415 - see swap()
 
+    # Frames run in parallel; the library's own threads would fight over the same cores.
+    cv2.setNumThreads(1)
     engine = Engine.open(engine_config())
     opened = engine.pool.report()
     log.info(

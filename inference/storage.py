@@ -1,4 +1,4 @@
-"""Where pictures lie. Keys are made here, never from names that clients send.
+"""Where pictures and videos lie. Keys are made here, never from names that clients send.
 
 The bytes behind a key never change: each upload and each attempt of a job has its own key, so a
 late worker cannot overwrite the result of the one that replaced it.
@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
-EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+EXTENSIONS: Final = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/x-matroska": "mkv",
+    "video/webm": "webm",
+}
 THUMBNAIL_SIDE_PX: Final = 320
 THUMBNAIL_CONTENT_TYPE: Final = "image/jpeg"
 _THUMBNAIL_SUFFIX: Final = ".thumb.jpg"
+_COPY_BYTES: Final = 1024 * 1024
 
 
 def asset_key(*, asset_id: uuid.UUID, content_type: str) -> str:
@@ -33,8 +45,13 @@ def result_key(*, job_id: uuid.UUID, attempt: int, content_type: str) -> str:
     return f"{_results_folder(job_id)}/{attempt}.{EXTENSIONS[content_type]}"
 
 
+def segment_key(*, job_id: uuid.UUID, index: int, attempt: int, extension: str) -> str:
+    """The key of what one attempt of a segment produced; gone when its job has ended."""
+    return f"{_results_folder(job_id)}/segment-{index}-{attempt}.{extension}"
+
+
 def thumbnail_key(key: str) -> str:
-    """The key of the small JPEG beside a picture."""
+    """The key of the small JPEG beside a picture or video."""
     return str(PurePosixPath(key).with_suffix(_THUMBNAIL_SUFFIX))
 
 
@@ -52,8 +69,106 @@ def write_picture(*, key: str, data: bytes, thumbnail: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def write_stream(*, key: str, file: BinaryIO) -> str:
+    """Store a file that may be larger than the memory; on return it is complete and on disk.
+
+    Returns:
+        The SHA-256 of its bytes, 64 hex digits.
+
+    Raises:
+        OSError: the storage is full or broken; nothing is left under the key.
+    """
+    with new_file(key) as path, path.open("wb") as out:
+        shutil.copyfileobj(file, out, _COPY_BYTES)
+    return sha256_of(key)
+
+
+def write_thumbnail(*, key: str, thumbnail: bytes) -> None:
+    """Store the small JPEG beside the file ``key``.
+
+    Raises:
+        OSError: the storage is full or broken.
+    """
+    _write(thumbnail_key(key), thumbnail)
+
+
+@contextmanager
+def new_file(key: str) -> Iterator[Path]:
+    """A local path to write to, with the suffix of ``key``; at the end its file is stored.
+
+    If the block raises, nothing is left under the key.
+
+    Raises:
+        OSError: the storage is full or broken, or the block wrote no file.
+    """
+    try:
+        final = Path(default_storage.path(key))
+    except NotImplementedError:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, PurePosixPath(key).name)
+            yield path
+            with path.open("rb") as file:
+                default_storage.save(key, File(file))
+        return
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part = final.with_name(f".part-{uuid.uuid4().hex}{final.suffix}")
+    try:
+        yield part
+        with part.open("rb") as file:
+            # A row must never point at bytes that a power cut can take back.
+            os.fsync(file.fileno())
+        part.chmod(settings.FILE_UPLOAD_PERMISSIONS)
+        part.replace(final)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def local_file(key: str) -> Iterator[Path]:
+    """A stored file as a local one, only to be read.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    try:
+        path = Path(default_storage.path(key))
+    except NotImplementedError:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, PurePosixPath(key).name)
+            with default_storage.open(key, "rb") as file, path.open("wb") as out:
+                shutil.copyfileobj(file, out, _COPY_BYTES)
+            yield path
+        return
+    if not path.is_file():
+        raise FileNotFoundError(key)
+    yield path
+
+
+def size_of(key: str) -> int:
+    """Bytes of a stored file.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    size: int = default_storage.size(key)
+    return size
+
+
+def sha256_of(key: str) -> str:
+    """The SHA-256 of a stored file, 64 hex digits.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with default_storage.open(key, "rb") as file:
+        while block := file.read(_COPY_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def read(key: str) -> bytes:
-    """All bytes of a stored picture.
+    """All bytes of a stored file.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -64,7 +179,7 @@ def read(key: str) -> bytes:
 
 
 def open_file(key: str) -> File[bytes]:
-    """A stored picture for streaming; the caller closes it.
+    """A stored file for streaming; the caller closes it.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -72,14 +187,14 @@ def open_file(key: str) -> File[bytes]:
     return default_storage.open(key, "rb")
 
 
-def delete_picture(key: str) -> None:
-    """Remove a picture and its thumbnail; nothing happens where there is none."""
+def delete_media(key: str) -> None:
+    """Remove a file and its thumbnail; nothing happens where there is none."""
     default_storage.delete(key)
     default_storage.delete(thumbnail_key(key))
 
 
 def delete_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
-    """Remove what the attempts of a job left behind, except the picture ``keep_key``."""
+    """Remove what the attempts of a job left behind, except the file ``keep_key``."""
     folder = _results_folder(job_id)
     kept = set() if keep_key is None else {keep_key, thumbnail_key(keep_key)}
     try:

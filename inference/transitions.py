@@ -1,9 +1,9 @@
 """The only writer of a job's state after it was accepted. Each step is one short transaction.
 
 Leases are kept on the database's clock, so workers whose clocks differ agree on who owns a job.
-Locks are taken in the order job, wallet, hold. Tokens move in the same transaction as the state
-they belong to: there is no moment in which a job has a result that is not paid, or a failed job
-still holds tokens.
+Locks are taken in the order job, segment, wallet, hold. Tokens move in the same transaction as the
+state they belong to: there is no moment in which a job has a result that is not paid, or a failed
+job still holds tokens.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import partial
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from inference.errors import FailureCode, JobFinishedError, JobNotFoundError
-from inference.models import SwapJob
-from inference.types import Claim, SwapOptions, SwapOutput
+from inference.models import SwapJob, SwapSegment
+from inference.types import Claim, FrameProgress, SwapOptions, SwapOutput
 from tokens import services as tokens_services
 from tokens.errors import HoldResolvedError
 
@@ -43,48 +43,59 @@ def claim(*, job_id: uuid.UUID) -> Claim | None:
     lapsed = Q(
         status=Status.RUNNING,
         lease_expires_at__lt=Now(),
-        attempt__lt=settings.JOB_ATTEMPTS_MAX,
+        attempt__lt=F("attempts_before") + settings.JOB_ATTEMPTS_MAX,
     )
     is_taken = SwapJob.objects.filter(
         Q(status=Status.QUEUED) | lapsed, pk=job_id, hold__isnull=False
     ).update(
         status=Status.RUNNING,
         attempt=F("attempt") + 1,
-        lease_expires_at=Now() + _lease(),
+        lease_expires_at=Now() + lease(),
         started_at=Coalesce("started_at", Now()),
         stage="",
-        progress_percent=0,
+        # What the segments did is kept; a job in one piece starts anew.
+        progress_percent=_zero_unless_split("progress_percent"),
+        frames_done=_zero_unless_split("frames_done"),
+        eta_s=None,
     )
     if not is_taken:
         return None
     job = SwapJob.objects.select_related("quote__source", "quote__target").get(pk=job_id)
     try:
-        tokens_services.extend_hold(hold_id=_hold_id(job), expires_at=_hold_deadline())
+        tokens_services.extend_hold(hold_id=hold_id_of(job), expires_at=hold_deadline())
     except HoldResolvedError:
-        _fail(job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed before the start.")
+        end_failed(
+            job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed before the start."
+        )
         return None
-    return Claim(
-        job_id=job.pk,
-        attempt=job.attempt,
-        hold_id=_hold_id(job),
-        source_key=job.quote.source.file_key,
-        target_key=job.quote.target.file_key,
-        options=SwapOptions.from_json(job.quote.options),
-    )
+    return claim_of(job)
 
 
 @transaction.atomic(durable=True)
-def renew(*, claim: Claim, stage: str, percent: int, is_hold_due: bool) -> bool:
+def renew(
+    *,
+    claim: Claim,
+    stage: str,
+    percent: int,
+    is_hold_due: bool,
+    frames: FrameProgress | None = None,
+) -> bool:
     """Show progress and keep the lease, and the hold too when ``is_hold_due``.
 
     Returns:
         False when the job belongs to somebody else by now: the caller must stop.
     """
+    shown: dict[str, int | None] = {}
+    if frames is not None:
+        shown = {"frames_done": frames.done, "frames_count": frames.count, "eta_s": frames.eta_s}
     is_owner = SwapJob.objects.filter(
-        pk=claim.job_id, status=Status.RUNNING, attempt=claim.attempt
-    ).update(lease_expires_at=Now() + _lease(), stage=stage, progress_percent=percent)
+        pk=claim.job_id,
+        status=Status.RUNNING,
+        attempt=claim.attempt,
+        lease_expires_at__isnull=False,
+    ).update(lease_expires_at=Now() + lease(), stage=stage, progress_percent=percent, **shown)
     if is_owner and is_hold_due:
-        tokens_services.extend_hold(hold_id=claim.hold_id, expires_at=_hold_deadline())
+        tokens_services.extend_hold(hold_id=claim.hold_id, expires_at=hold_deadline())
     return bool(is_owner)
 
 
@@ -100,23 +111,26 @@ def finish(*, claim: Claim, output: SwapOutput) -> bool:
     if job is None:
         return False
     try:
-        tokens_services.settle_hold(hold_id=_hold_id(job), amount=job.quote.tokens)
+        tokens_services.settle_hold(hold_id=hold_id_of(job), amount=job.quote.tokens)
     except HoldResolvedError:
         tokens_services.record_late_result(
-            hold_id=_hold_id(job), tokens=job.quote.tokens, note=f"attempt {claim.attempt}"
+            hold_id=hold_id_of(job), tokens=job.quote.tokens, note=f"attempt {claim.attempt}"
         )
-        _fail(job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed during the run.")
+        end_failed(job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed during the run.")
         return False
-    image = output.image
+    media = output.media
     job.status = Status.SUCCEEDED
     job.progress_percent = 100
+    job.frames_done = job.frames_count
     job.faces = list(output.faces)
-    job.result_key = image.key
-    job.result_sha256 = image.sha256
-    job.result_content_type = image.content_type
-    job.result_size_bytes = image.size_bytes
-    job.result_width_px = image.width_px
-    job.result_height_px = image.height_px
+    job.result_key = media.key
+    job.result_sha256 = media.sha256
+    job.result_content_type = media.content_type
+    job.result_size_bytes = media.size_bytes
+    job.result_width_px = media.width_px
+    job.result_height_px = media.height_px
+    job.result_duration_ms = media.duration_ms
+    job.report = output.report
     _end(job)
     _log_after_commit("inference.job.succeeded", job, tokens=job.quote.tokens)
     return True
@@ -132,7 +146,7 @@ def fail(*, claim: Claim, code: str, detail: str) -> bool:
     job = _lock_owned(claim)
     if job is None:
         return False
-    _fail(job, code=code, detail=detail)
+    end_failed(job, code=code, detail=detail)
     return True
 
 
@@ -147,8 +161,8 @@ def retry(*, claim: Claim, detail: str) -> Status | None:
     job = _lock_owned(claim)
     if job is None:
         return None
-    if job.attempt >= settings.JOB_ATTEMPTS_MAX:
-        return _fail(job, code=FailureCode.INTERNAL_ERROR, detail=detail)
+    if is_last_attempt(job):
+        return end_failed(job, code=FailureCode.INTERNAL_ERROR, detail=detail)
     return _queue_again(job)
 
 
@@ -164,14 +178,14 @@ def recover(*, job_id: uuid.UUID) -> Status | None:
         job was not to be taken.
     """
     job = (
-        _locked(skip_locked=True)
+        locked(skip_locked=True)
         .filter(pk=job_id, status=Status.RUNNING, lease_expires_at__lt=Now())
         .first()
     )
     if job is None:
         return None
-    if job.attempt >= settings.JOB_ATTEMPTS_MAX:
-        return _fail(
+    if is_last_attempt(job):
+        return end_failed(
             job, code=FailureCode.WORKER_LOST, detail="The lease of the last attempt lapsed."
         )
     return _queue_again(job)
@@ -185,13 +199,13 @@ def time_out(*, job_id: uuid.UUID, queued_before: dt.datetime) -> bool:
         True when the job was ended by this call.
     """
     job = (
-        _locked(skip_locked=True)
+        locked(skip_locked=True)
         .filter(pk=job_id, status=Status.QUEUED, queued_at__lt=queued_before)
         .first()
     )
     if job is None:
         return False
-    _fail(job, code=FailureCode.QUEUE_TIMEOUT, detail="No worker took the job in time.")
+    end_failed(job, code=FailureCode.QUEUE_TIMEOUT, detail="No worker took the job in time.")
     return True
 
 
@@ -216,11 +230,24 @@ def mark_sent_again(*, sent_before: dt.datetime, limit: int) -> tuple[uuid.UUID,
 def requeue(*, job_id: uuid.UUID) -> None:
     """Put a job that has not ended back into the queue, taking it from its worker if it has one.
 
+    Of a job that is split, the segments that are not done go back instead; its message makes the
+    worker send theirs.
+
     Raises:
         JobNotFoundError: there is no such job.
         JobFinishedError: the job has ended.
     """
-    _queue_again(_lock_open(job_id))
+    job = _lock_open(job_id)
+    if not is_split(job):
+        _queue_again(job)
+        return
+    SwapSegment.objects.filter(job=job).exclude(status=SwapSegment.Status.DONE).update(
+        status=SwapSegment.Status.QUEUED,
+        lease_expires_at=None,
+        frames_done=0,
+        queued_at=Now(),
+        sent_at=None,
+    )
 
 
 @transaction.atomic(durable=True)
@@ -231,10 +258,36 @@ def stop(*, job_id: uuid.UUID, detail: str) -> None:
         JobNotFoundError: there is no such job.
         JobFinishedError: the job has ended.
     """
-    _fail(_lock_open(job_id), code=FailureCode.STOPPED_BY_OPERATOR, detail=detail)
+    end_failed(_lock_open(job_id), code=FailureCode.STOPPED_BY_OPERATOR, detail=detail)
 
 
-def _locked(*, skip_locked: bool = False) -> QuerySet[SwapJob]:
+def claim_of(job: SwapJob) -> Claim:
+    """What a worker has to know about a job whose attempt it just took."""
+    quote = job.quote
+    return Claim(
+        job_id=job.pk,
+        attempt=job.attempt,
+        hold_id=hold_id_of(job),
+        source_key=quote.source.file_key,
+        target_key=quote.target.file_key,
+        target_content_type=quote.target.content_type,
+        segments_count=job.segments_count,
+        options=SwapOptions.from_json(quote.options),
+    )
+
+
+def is_split(job: SwapJob) -> bool:
+    """Whether the segments are at work; later the job has a lease again, to join them."""
+    return job.status == Status.RUNNING and job.lease_expires_at is None
+
+
+def is_last_attempt(job: SwapJob) -> bool:
+    """Whether nobody may try again after this attempt."""
+    return bool(job.attempt - job.attempts_before >= settings.JOB_ATTEMPTS_MAX)
+
+
+def locked(*, skip_locked: bool = False) -> QuerySet[SwapJob]:
+    """Jobs to be changed in the caller's transaction, each with its quote."""
     return SwapJob.objects.select_for_update(
         no_key=True, of=("self",), skip_locked=skip_locked
     ).select_related("quote")
@@ -242,8 +295,8 @@ def _locked(*, skip_locked: bool = False) -> QuerySet[SwapJob]:
 
 def _lock_owned(claim: Claim) -> SwapJob | None:
     """Lock the job if ``claim`` is still the newest right to it."""
-    job = _locked().get(pk=claim.job_id)
-    if job.status == Status.RUNNING and job.attempt == claim.attempt:
+    job = locked().get(pk=claim.job_id)
+    if job.status == Status.RUNNING and job.attempt == claim.attempt and not is_split(job):
         return job
     # Harmless once; often, it says that leases are too short for the work.
     log.warning(
@@ -257,7 +310,7 @@ def _lock_owned(claim: Claim) -> SwapJob | None:
 
 
 def _lock_open(job_id: uuid.UUID) -> SwapJob:
-    job = _locked().filter(pk=job_id).first()
+    job = locked().filter(pk=job_id).first()
     if job is None:
         raise JobNotFoundError(_("There is no job with this id."))
     if job.is_final:
@@ -270,25 +323,32 @@ def _lock_open(job_id: uuid.UUID) -> SwapJob:
 def _queue_again(job: SwapJob) -> Status:
     """Back to the queue; the attempt number stays, so the next claim outdates the last worker."""
     try:
-        tokens_services.extend_hold(hold_id=_hold_id(job), expires_at=_hold_deadline())
+        tokens_services.extend_hold(hold_id=hold_id_of(job), expires_at=hold_deadline())
     except HoldResolvedError:
-        return _fail(
+        return end_failed(
             job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed between two attempts."
         )
     now = timezone.now()
     job.status = Status.QUEUED
     job.lease_expires_at = None
     job.stage = ""
-    job.progress_percent = 0
+    job.eta_s = None
+    if not job.segments_count:
+        job.progress_percent = job.frames_done = 0
     job.queued_at = job.sent_at = now
     job.save()
     _log_after_commit("inference.job.queued_again", job)
     return Status.QUEUED
 
 
-def _fail(job: SwapJob, *, code: str, detail: str) -> Status:
+def end_failed(job: SwapJob, *, code: str, detail: str) -> Status:
+    """End a locked job without a result, in the caller's transaction, and refund it."""
     # A hold that expired before has given the tokens back already: the job must end all the same.
-    tokens_services.void_hold(hold_id=_hold_id(job))
+    if job.segments_count:
+        SwapSegment.objects.filter(job=job).exclude(status=SwapSegment.Status.DONE).update(
+            status=SwapSegment.Status.STOPPED, lease_expires_at=None
+        )
+    tokens_services.void_hold(hold_id=hold_id_of(job))
     job.status = Status.FAILED
     job.error_code = code
     job.error_detail = detail
@@ -297,22 +357,30 @@ def _fail(job: SwapJob, *, code: str, detail: str) -> Status:
     return Status.FAILED
 
 
+def _zero_unless_split(name: str) -> Case:
+    return Case(When(segments_count=0, then=Value(0)), default=F(name), output_field=IntegerField())
+
+
 def _end(job: SwapJob) -> None:
     job.lease_expires_at = None
+    job.eta_s = None
     job.finished_at = timezone.now()
     job.save()
 
 
-def _hold_id(job: SwapJob) -> uuid.UUID:
+def hold_id_of(job: SwapJob) -> uuid.UUID:
+    """The hold of a job that was accepted."""
     assert job.hold_id is not None, "a committed job has its hold"
     return job.hold_id
 
 
-def _lease() -> dt.timedelta:
+def lease() -> dt.timedelta:
+    """For how long a silent worker keeps its work."""
     return dt.timedelta(seconds=settings.JOB_LEASE_S)
 
 
-def _hold_deadline() -> dt.datetime:
+def hold_deadline() -> dt.datetime:
+    """Until when tokens stay held from now on."""
     return timezone.now() + dt.timedelta(seconds=settings.HOLD_TTL_S)
 
 

@@ -3,32 +3,79 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any, Final, Literal
 
 
 class TargetFaces(StrEnum):
-    """Which faces of the target picture are replaced."""
+    """Which faces of the target are replaced."""
 
     ONE = "one"
     LARGEST = "largest"
     ALL = "all"
 
 
+VideoFormat = Literal["mp4", "mov", "mkv", "webm"]
+VIDEO_TYPES: Final[dict[VideoFormat, str]] = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """Which part of a video is swapped, and how the result is written.
+
+    Attributes:
+        start_ms: first moment of the part, from the start of the video.
+        end_ms: the moment behind the part; None is the end of the video.
+        format: container of the result; None keeps the target's.
+        quality: 0 (smallest file) to 100 (nearly lossless).
+        fps: frames a second; None keeps every frame at its time.
+    """
+
+    start_ms: int = 0
+    end_ms: int | None = None
+    format: VideoFormat | None = None
+    quality: int = 80
+    fps: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SwapOptions:
-    """What the caller may choose about a swap. ``ONE`` refuses a target with several faces."""
+    """What the caller may choose about a swap.
+
+    Attributes:
+        target_faces: ``ONE`` refuses a target with several faces.
+        spec: the engine's own options by name, checked when the swap is priced.
+        video: only for a video; None for a picture.
+    """
 
     target_faces: TargetFaces = TargetFaces.ONE
+    spec: dict[str, Any] | None = None
+    video: VideoOptions | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """The form in which quotes store the options."""
-        return {"target_faces": self.target_faces.value}
+        stored: dict[str, Any] = {"target_faces": self.target_faces.value}
+        if self.spec is not None:
+            stored["spec"] = self.spec
+        if self.video is not None:
+            stored["video"] = asdict(self.video)
+        return stored
 
     @classmethod
-    def from_json(cls, stored: dict[str, str]) -> SwapOptions:
+    def from_json(cls, stored: dict[str, Any]) -> SwapOptions:
         """The inverse of ``to_json``."""
-        return cls(target_faces=TargetFaces(stored["target_faces"]))
+        video = stored.get("video")
+        return cls(
+            target_faces=TargetFaces(stored["target_faces"]),
+            spec=stored.get("spec"),
+            video=None if video is None else VideoOptions(**video),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +98,61 @@ class Claim:
     hold_id: uuid.UUID
     source_key: str
     target_key: str
+    target_content_type: str
+    segments_count: int
     options: SwapOptions
 
 
 @dataclass(frozen=True, slots=True)
-class StoredImage:
-    """A picture in the media storage; ``sha256`` is 64 hex digits, the sides are upright."""
+class SegmentClaim:
+    """One worker's right to run one attempt of a segment; ``attempt`` is its fencing token.
+
+    ``plan`` is the engine's description of the segment; ``job`` says what is swapped.
+    """
+
+    segment_id: int
+    index: int
+    attempt: int
+    plan: dict[str, Any]
+    job: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCompletion:
+    """What became of a finished segment; with ``join`` the caller must join all of them now."""
+
+    is_accepted: bool
+    join: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOutput:
+    """What one attempt of a segment produced, and what was done."""
+
+    key: str
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameProgress:
+    """Frames of a video that are done, out of how many, and the seconds that are left."""
+
+    done: int
+    count: int
+    eta_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Which messages must be sent again after a run."""
+
+    job: bool = False
+    segment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMedia:
+    """A file in the media storage; ``sha256`` is 64 hex digits, the sides are upright."""
 
     key: str
     sha256: str
@@ -64,19 +160,47 @@ class StoredImage:
     size_bytes: int
     width_px: int
     height_px: int
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What a video holds; ``poster`` is its first picture as a small JPEG."""
+
+    duration_ms: int
+    fps: float
+    frames_count: int
+    has_audio: bool
+    width_px: int
+    height_px: int
+    poster: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SwapOutput:
-    """What one attempt produced: the stored result and the report on each face it replaced."""
+    """What one attempt produced.
 
-    image: StoredImage
-    faces: tuple[dict[str, object], ...]
+    Attributes:
+        media: the stored result.
+        faces: of a picture, one report on each face that was replaced.
+        report: of a video, what was done to it.
+    """
+
+    media: StoredMedia
+    faces: tuple[dict[str, object], ...] = ()
+    report: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What one sweep did: ``to_send`` are queued jobs whose message must be sent now."""
+    """What one sweep did.
+
+    Attributes:
+        to_send: queued jobs whose message must be sent now.
+        failed: jobs that were ended with a refund.
+        segments_to_send: job and number of queued segments whose message must be sent now.
+    """
 
     to_send: tuple[uuid.UUID, ...]
     failed: tuple[uuid.UUID, ...]
+    segments_to_send: tuple[tuple[uuid.UUID, int], ...] = ()

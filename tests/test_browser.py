@@ -19,6 +19,7 @@ from playwright.sync_api import expect
 from accounts import services as accounts_services
 from accounts.types import Role
 from inference import handlers, tasks
+from inference.tests import real_engine
 from tests.browsers import DESKTOP, PASSWORD, PHONE, needs_chromium, shoot
 from tokens import services as tokens_services
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
@@ -31,6 +32,7 @@ STUDIO_URL = re.compile(r"^http://[^/]+/studio/$")
 # What a strict deployment would send; any inline script, style or handler would break the pages.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -43,6 +45,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _surroundings(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path / "media"
+    settings.TOKENS_PRICE_VIDEO_SECOND = 2
     cache.clear()
 
 
@@ -222,6 +225,46 @@ def test_a_person_without_a_mouse_swaps_a_face_in_chinese(open_page, worker, mia
     expect(page.locator("#source-status")).to_contain_text("已就绪")
 
 
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_person_swaps_a_video_with_the_keyboard(open_page, worker, mia, tmp_path, viewport):
+    clip = real_engine.film(tmp_path / "clip.mp4", seconds=1, fps=12, size=(320, 180))
+    name = viewport["width"]
+    page = open_page(viewport)
+    sign_in(page)
+    page.locator("#source-file").set_input_files(SOURCE)
+    page.locator("#target-file").set_input_files(clip)
+    expect(page.locator("#target-status")).to_have_text(
+        "Ready: 320 by 180 pixels, 1.0 seconds, 12 frames."
+    )
+    poster = page.get_by_alt_text("What you chose to change")
+    assert poster.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") == 320
+    page.get_by_label("replace the largest").press("Space")
+    run = page.get_by_role("button", name="Run the swap")
+    expect(run).to_be_enabled()
+    expect(page.locator("[data-part=price-detail]")).to_have_text(
+        "Started seconds: 1, at 2 tokens each."
+    )
+    shoot(page, f"studio-video-quoted-{name}")
+    run.press("Enter")
+    expect(page.get_by_role("heading", name="The result")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-part=result-text]")).to_have_text(
+        "The swap is ready. Charged: 2. Given back: 0."
+    )
+    player = page.get_by_label("The video after the swap")
+    length_s = player.evaluate(
+        """async (video) => {
+          video.muted = true;
+          await video.play();
+          video.currentTime = 0.5;
+          await new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+          return video.duration;
+        }"""
+    )
+    assert length_s == pytest.approx(1.0, abs=0.1)
+    expect(page.get_by_alt_text("The picture after the swap")).to_be_hidden()
+    shoot(page, f"studio-video-result-{name}")
+
+
 def test_every_refusal_says_what_to_do(open_page, worker, mia):
     page = open_page(PHONE, ignore=("status of 4",))
     sign_in(page)
@@ -233,7 +276,7 @@ def test_every_refusal_says_what_to_do(open_page, worker, mia):
         {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"hello"}
     )
     expect(page.locator("#source-status")).to_have_text(
-        "The file is not a JPEG, PNG or still WebP picture."
+        "The file is not a JPEG, PNG or still WebP picture, nor a video that we read."
     )
     page.locator("#source-file").set_input_files(NO_FACE)
     page.locator("#target-file").set_input_files(TARGET)

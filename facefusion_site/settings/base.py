@@ -303,7 +303,7 @@ VIDEO_DURATION_MAX_S = env.int("VIDEO_DURATION_MAX_S", default=30 * 60)
 VIDEO_FRAMES_MAX = env.int("VIDEO_FRAMES_MAX", default=120_000)
 VIDEO_FPS_MAX = env.int("VIDEO_FPS_MAX", default=120)
 # What the process that looks into an uploaded video may take before it is ended.
-VIDEO_PROBE_TIMEOUT_S = env.int("VIDEO_PROBE_TIMEOUT_S", default=30)
+VIDEO_PROBE_TIMEOUT_S = env.int("VIDEO_PROBE_TIMEOUT_S", default=60)
 VIDEO_PROBE_MEMORY_BYTES = env.int("VIDEO_PROBE_MEMORY_BYTES", default=4 * 1024 * 1024 * 1024)
 # Videos are cut into parts of about this length, which workers swap side by side.
 VIDEO_SEGMENT_S = env.int("VIDEO_SEGMENT_S", default=30)

@@ -8,11 +8,18 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from facefusion_site.common import idempotency
+from inference import storage
 
-PICTURE: Final = {
-    (200, content_type): OpenApiTypes.BINARY
-    for content_type in ("image/jpeg", "image/png", "image/webp")
-}
+MEDIA: Final = {
+    (status, content_type): OpenApiTypes.BINARY
+    for status in (200, 206)
+    for content_type in storage.EXTENSIONS
+} | {416: OpenApiResponse(description="The file is shorter than the wanted range.")}
+RANGE: Final = OpenApiParameter(
+    name="Range",
+    location=OpenApiParameter.HEADER,
+    description="One range of bytes, for example bytes=0-1023; If-Range takes the ETag.",
+)
 THUMBNAIL: Final = {(200, "image/jpeg"): OpenApiTypes.BINARY}
 
 _ID: Final = "0d9a3a52-6a7c-4f6c-9c54-0a3f6a1f5f10"
@@ -56,6 +63,19 @@ QUOTE_REQUEST: Final = OpenApiExample(
     },
     request_only=True,
 )
+VIDEO_QUOTE_REQUEST: Final = OpenApiExample(
+    "Price five seconds of a video",
+    value={
+        "operation": "video_swap",
+        "source_asset_id": _SOURCE,
+        "target_asset_id": _TARGET,
+        "options": {
+            "target_faces": "largest",
+            "video": {"start_s": 10, "end_s": 15, "format": "mp4", "quality": 80},
+        },
+    },
+    request_only=True,
+)
 QUOTE_ANSWER: Final = OpenApiExample(
     "A promised price",
     value={
@@ -86,10 +106,19 @@ JOB_ANSWER: Final = OpenApiExample(
         "target_asset_id": _TARGET,
         "options": {"target_faces": "largest"},
         "attempt": 0,
-        "progress": {"stage": None, "percent": 0},
+        "progress": {
+            "stage": None,
+            "percent": 0,
+            "frames_done": None,
+            "frames": None,
+            "eta_s": None,
+            "segments_done": None,
+            "segments": None,
+        },
         "error": None,
         "output": None,
         "faces": [],
+        "report": None,
         "receipt": {
             "quoted": 1,
             "held": 1,

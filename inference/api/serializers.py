@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +14,9 @@ from facefusion_site.common.serializers import PageQuerySerializer, StrictUUIDFi
 from inference.errors import failure_text
 from inference.models import MediaAsset, SwapJob, SwapQuote
 from inference.selectors import JobDetail, QuoteDetail
-from inference.types import SwapOptions, TargetFaces
+from inference.types import VIDEO_TYPES, SwapOptions, TargetFaces, VideoOptions
+
+_UNKNOWN: Final = _("This field is not known.")
 
 
 class LowerCaseChoiceField(serializers.ChoiceField):
@@ -28,22 +30,32 @@ class LowerCaseChoiceField(serializers.ChoiceField):
 
 
 class UploadSerializer(serializers.Serializer[Any]):
-    """A picture to keep."""
+    """A picture or video to keep."""
 
     file = serializers.FileField(
-        allow_empty_file=True, help_text=_("A JPEG, PNG or still WebP picture.")
+        allow_empty_file=True,
+        help_text=_("A JPEG, PNG or still WebP picture, or an MP4, MOV, MKV or WebM video."),
     )
 
 
 class AssetSerializer(serializers.Serializer[MediaAsset]):
-    """An uploaded picture; sides are of the upright picture."""
+    """An uploaded picture or video; sides are of the upright picture."""
 
     id = serializers.UUIDField()
+    kind = LowerCaseChoiceField(MediaAsset.Kind.values)
     name = serializers.CharField(source="original_name")
     content_type = serializers.CharField()
     bytes = serializers.IntegerField(source="size_bytes")
     width = serializers.IntegerField(source="width_px", help_text=_("Pixels."))
     height = serializers.IntegerField(source="height_px", help_text=_("Pixels."))
+    duration_ms = serializers.IntegerField(allow_null=True, help_text=_("Of a video."))
+    fps = serializers.FloatField(allow_null=True, help_text=_("Of a video."))
+    frames = serializers.IntegerField(
+        source="frames_count",
+        allow_null=True,
+        help_text=_("Of a video; an estimate where the file does not tell."),
+    )
+    has_audio = serializers.BooleanField()
     sha256 = serializers.CharField()
     content_url = serializers.SerializerMethodField()
     thumbnail_url = serializers.SerializerMethodField()
@@ -60,6 +72,49 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
         return _absolute(self, "asset-thumbnail", asset_id=asset.pk)
 
 
+class VideoOptionsSerializer(serializers.Serializer[Any]):
+    """Which part of a video is swapped, and how the result is written."""
+
+    start_s = serializers.FloatField(
+        min_value=0, default=0.0, help_text=_("Seconds from the start of the video.")
+    )
+    end_s = serializers.FloatField(
+        min_value=0, allow_null=True, default=None, help_text=_("Null: the end of the video.")
+    )
+    format = serializers.ChoiceField(
+        choices=list(VIDEO_TYPES), allow_null=True, default=None, help_text=_("Null: the target's.")
+    )
+    quality = serializers.IntegerField(
+        min_value=0, max_value=100, default=80, help_text=_("100 is nearly lossless.")
+    )
+    fps = serializers.FloatField(
+        min_value=1,
+        max_value=240,
+        allow_null=True,
+        default=None,
+        help_text=_("Frames a second; null keeps every frame at its time."),
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Seconds become whole milliseconds; an unknown name is a mistake, not a wish."""
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            raise serializers.ValidationError({name: [_UNKNOWN] for name in unknown})
+        values = super().to_internal_value(data)
+        start_s, end_s = values.pop("start_s"), values.pop("end_s")
+        return {
+            **values,
+            "start_ms": round(start_s * 1000),
+            "end_ms": None if end_s is None else round(end_s * 1000),
+        }
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """The stored milliseconds as seconds."""
+        values = dict(instance)
+        start_ms, end_ms = values.pop("start_ms"), values.pop("end_ms")
+        end_s = None if end_ms is None else end_ms / 1000
+        return {"start_s": start_ms / 1000, "end_s": end_s, **values}
+
+
 class SwapOptionsSerializer(serializers.Serializer[Any]):
     """What may be chosen about a swap."""
 
@@ -68,12 +123,20 @@ class SwapOptionsSerializer(serializers.Serializer[Any]):
         default=TargetFaces.ONE.value,
         help_text=_("one: refuse a target with several faces; largest; all."),
     )
+    spec = serializers.DictField(
+        required=False,
+        help_text=_(
+            "The engine's options by part: detector, landmarker, selector, swapper, masks, "
+            "face_enhancer, colour, tracker."
+        ),
+    )
+    video = VideoOptionsSerializer(required=False)
 
 
 class QuoteCreateSerializer(serializers.Serializer[Any]):
     """A swap to be priced: the face of the source goes onto the target."""
 
-    operation = serializers.ChoiceField(choices=["image_swap"])
+    operation = LowerCaseChoiceField(SwapQuote.Operation.values)
     source_asset_id = StrictUUIDField()
     target_asset_id = StrictUUIDField()
     options = SwapOptionsSerializer(required=False)
@@ -81,15 +144,22 @@ class QuoteCreateSerializer(serializers.Serializer[Any]):
     def to_options(self) -> SwapOptions:
         """The validated options as a value of the app."""
         chosen = self.validated_data.get("options", {})
-        return SwapOptions(TargetFaces(chosen.get("target_faces", TargetFaces.ONE)))
+        video = chosen.get("video")
+        return SwapOptions(
+            target_faces=TargetFaces(chosen.get("target_faces", TargetFaces.ONE)),
+            spec=chosen.get("spec"),
+            video=None if video is None else VideoOptions(**video),
+        )
 
 
 class PriceLineSerializer(serializers.Serializer[Any]):
     """One line of the price."""
 
     operation = serializers.CharField()
-    quantity = serializers.IntegerField()
-    unit_price = serializers.IntegerField(help_text=_("Tokens a unit."))
+    quantity = serializers.IntegerField(help_text=_("Pictures, or milliseconds of video."))
+    unit_price = serializers.IntegerField(
+        help_text=_("Tokens a picture, or a started second of video.")
+    )
     tokens = serializers.IntegerField()
 
 
@@ -134,9 +204,21 @@ class ProgressSerializer(serializers.Serializer[Any]):
     """How far a job is."""
 
     stage = serializers.CharField(
-        allow_null=True, help_text=_("detect, prepare, swap, blend or publish.")
+        allow_null=True,
+        help_text=_("detect, prepare, swap, blend, publish; of a video also video and join."),
     )
     percent = serializers.IntegerField(min_value=0, max_value=100)
+    frames_done = serializers.IntegerField(allow_null=True, help_text=_("Of a video."))
+    frames = serializers.IntegerField(allow_null=True, help_text=_("Of a video."))
+    eta_s = serializers.IntegerField(
+        allow_null=True, help_text=_("Seconds left, as far as can be told.")
+    )
+    segments_done = serializers.IntegerField(
+        allow_null=True, help_text=_("Of a video that is split between workers.")
+    )
+    segments = serializers.IntegerField(
+        allow_null=True, help_text=_("Of a video that is split between workers.")
+    )
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -155,6 +237,7 @@ class JobOutputSerializer(serializers.Serializer[Any]):
     height = serializers.IntegerField()
     bytes = serializers.IntegerField()
     content_type = serializers.CharField()
+    duration_ms = serializers.IntegerField(allow_null=True, help_text=_("Of a video."))
 
 
 class JobFaceSerializer(serializers.Serializer[Any]):
@@ -165,6 +248,23 @@ class JobFaceSerializer(serializers.Serializer[Any]):
     )
     similarity_before = serializers.FloatField()
     similarity_after = serializers.FloatField()
+
+
+class VideoReportSerializer(serializers.Serializer[Any]):
+    """What was done to a video."""
+
+    frames_out = serializers.IntegerField(help_text=_("Frames of the result."))
+    frames_with_faces = serializers.IntegerField()
+    frames_swapped = serializers.IntegerField()
+    faces_swapped = serializers.IntegerField(help_text=_("Over all frames."))
+    tracks_count = serializers.IntegerField(
+        help_text=_("Faces that were followed, each segment counted by itself.")
+    )
+    concealed_count = serializers.IntegerField(help_text=_("Frames that the decoder had to guess."))
+    corrupt_packets_count = serializers.IntegerField()
+    streams = serializers.ListField(
+        child=serializers.DictField(), help_text=_("What became of sound and other streams.")
+    )
 
 
 class TransferSerializer(serializers.Serializer[Any]):
@@ -202,6 +302,7 @@ class JobSerializer(serializers.Serializer[JobDetail]):
     error = serializers.SerializerMethodField()
     output = serializers.SerializerMethodField()
     faces = JobFaceSerializer(source="job.faces", many=True)
+    report = serializers.SerializerMethodField()
     receipt = ReceiptSerializer(source="*")
     created_at = serializers.DateTimeField(source="job.created_at")
     started_at = serializers.DateTimeField(source="job.started_at", allow_null=True)
@@ -210,7 +311,21 @@ class JobSerializer(serializers.Serializer[JobDetail]):
     @extend_schema_field(ProgressSerializer)
     def get_progress(self, detail: JobDetail) -> dict[str, Any]:
         """The stage is null while no worker is at it."""
-        return {"stage": detail.job.stage or None, "percent": detail.job.progress_percent}
+        job = detail.job
+        return {
+            "stage": job.stage or None,
+            "percent": job.progress_percent,
+            "frames_done": job.frames_done if job.frames_count else None,
+            "frames": job.frames_count or None,
+            "eta_s": job.eta_s,
+            "segments_done": job.segments_done if job.segments_count else None,
+            "segments": job.segments_count or None,
+        }
+
+    @extend_schema_field(VideoReportSerializer(allow_null=True))
+    def get_report(self, detail: JobDetail) -> dict[str, Any] | None:
+        """Null for pictures, and until a video is done."""
+        return detail.job.report or None
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, detail: JobDetail) -> dict[str, str] | None:
@@ -231,6 +346,7 @@ class JobSerializer(serializers.Serializer[JobDetail]):
             "height": job.result_height_px,
             "bytes": job.result_size_bytes,
             "content_type": job.result_content_type,
+            "duration_ms": job.result_duration_ms,
         }
 
 

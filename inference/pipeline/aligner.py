@@ -7,6 +7,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.pipeline.filters import resize, to_levels
 from inference.pipeline.types import Doubles, Floats, Image, Landmarks, require_mesh
@@ -125,14 +126,18 @@ def fit_similarity(source: Doubles, target: Doubles) -> Doubles:
     Returns:
         (2, 3) float64 with ``target ~ matrix @ (x, y, 1)``; never a reflection.
     """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    a, b = source - source_mean, target - target_mean
     # In the plane the optimum is closed: the mean of b / a as complex numbers, weighted by |a|^2.
-    denominator = np.sum(a * a)
-    cosine = np.sum(a * b) / denominator
-    sine = np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / denominator
-    linear = np.asarray([[cosine, -sine], [sine, cosine]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    a, b = _complex(source), _complex(target)
+    a_mean, b_mean = a.mean(), b.mean()
+    a = a - a_mean
+    turn = np.vdot(a, b - b_mean) / np.vdot(a, a).real
+    shift = b_mean - turn * a_mean
+    return np.asarray([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _complex(points: Doubles) -> NDArray[np.complex128]:
+    """(K, 2) points as K numbers x + iy."""
+    return np.ascontiguousarray(points, dtype=np.float64).view(np.complex128)[:, 0]
 
 
 def scale_of(matrix: Doubles) -> float:
@@ -142,8 +147,11 @@ def scale_of(matrix: Doubles) -> float:
 
 def invert(matrix: Doubles) -> Doubles:
     """The (2, 3) transform in the other direction."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    (a, b, x), (c, d, y) = matrix.tolist()
+    # By hand: this runs several times for each face of each frame.
+    scale = 1 / (a * d - b * c)
+    a, b, c, d = d * scale, -b * scale, -c * scale, a * scale
+    return np.asarray([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
 
 
 def transform_points(points: Floats, matrix: Doubles) -> Floats:
@@ -163,6 +171,7 @@ def warp(
     matrix: Doubles,
     size_px: tuple[int, int],
     border: int = cv2.BORDER_REPLICATE,
+    interpolation: int = cv2.INTER_CUBIC,
 ) -> Floats:
     """Resample a picture, with an area filter when it is made smaller.
 
@@ -171,15 +180,21 @@ def warp(
         matrix: (2, 3) float64, picture px -> result px.
         size_px: width and height of the result.
         border: OpenCV border mode beside the picture.
+        interpolation: OpenCV's mode; linear is faster, and softens what people look at.
 
     Returns:
         float32 of the asked size, same value range as the input.
     """
     if scale_of(matrix) < _UNFILTERED_SCALE_MIN:
         image, matrix = _shrink_part(image, matrix, size_px)
+    elif image.dtype != np.float32:
+        # Converting a whole frame for one face would cost more than the warp.
+        low, high = _part_of(image, matrix, size_px)
+        image = image[low[1] : high[1], low[0] : high[0]]
+        matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low])
     floats = np.asarray(image, dtype=np.float32)
-    # Bicubic, because bilinear would soften the picture; the overshoot is clipped on rounding.
-    warped = cv2.warpAffine(floats, matrix, size_px, flags=cv2.INTER_CUBIC, borderMode=border)
+    # What bicubic sampling overshoots is clipped on rounding.
+    warped = cv2.warpAffine(floats, matrix, size_px, flags=interpolation, borderMode=border)
     return np.asarray(warped, dtype=np.float32)
 
 
@@ -187,14 +202,7 @@ def _shrink_part(
     image: Image | Floats, matrix: Doubles, size_px: tuple[int, int]
 ) -> tuple[Floats, Doubles]:
     """Shrink the part of the picture that is needed, and correct the matrix for it."""
-    width, height = size_px
-    corners = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
-    back = invert(matrix)
-    corners = corners @ back[:, :2].T + back[:, 2]
-    margin = 2 / scale_of(matrix)
-    limits = np.asarray([image.shape[1], image.shape[0]])
-    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limits - 1).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limits).astype(int)
+    low, high = _part_of(image, matrix, size_px)
     part = np.asarray(image[low[1] : high[1], low[0] : high[0]], dtype=np.float32)
     small_size = np.maximum(np.rint((high - low) * scale_of(matrix)), 1).astype(int)
     small = resize(part, size_px=(int(small_size[0]), int(small_size[1])))
@@ -203,3 +211,19 @@ def _shrink_part(
     shift = low + 0.5 * step - 0.5
     linear = matrix[:, :2] * step
     return small, np.column_stack([linear, matrix[:, :2] @ shift + matrix[:, 2]])
+
+
+def _part_of(
+    image: Image | Floats, matrix: Doubles, size_px: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corners x, y (low, and high behind it) of the part of a picture that a warp reads."""
+    width, height = size_px
+    corners = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
+    back = invert(matrix)
+    corners = corners @ back[:, :2].T + back[:, 2]
+    # Bicubic sampling reaches two pixels further, of the picture or of its smaller copy.
+    margin = 2 + 2 / scale_of(matrix)
+    limits = np.asarray([image.shape[1], image.shape[0]])
+    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limits - 1).astype(np.int64)
+    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limits).astype(np.int64)
+    return low, high

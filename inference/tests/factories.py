@@ -107,9 +107,15 @@ def expire(quote: SwapQuote) -> None:
 
 def lapse_lease(job_id: uuid.UUID) -> None:
     """As if the worker had been silent for longer than its lease."""
-    SwapJob.objects.filter(pk=job_id, status=SwapJob.Status.RUNNING).update(
+    SwapJob.objects.filter(pk=job_id, lease_expires_at__isnull=False).update(
         lease_expires_at=timezone.now() - dt.timedelta(seconds=1)
     )
+
+
+def shown_progress(*, stage: str | None, percent: int) -> dict[str, object]:
+    """How the API shows the progress of a picture, which has no frames and no segments."""
+    of_videos = ("frames_done", "frames", "eta_s", "segments_done", "segments")
+    return {"stage": stage, "percent": percent, **dict.fromkeys(of_videos)}
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def test_price_changes_do_not_touch_a_promise(client_of, settings):
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [
-        ({"operation": "video_swap"}, "#/operation"),
+        ({"operation": "audio_swap"}, "#/operation"),
         ({"operation": None}, "#/operation"),
         ({"source_asset_id": 5}, "#/source_asset_id"),
         ({"target_asset_id": "not-a-uuid"}, "#/target_asset_id"),

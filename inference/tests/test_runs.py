@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from inference import handlers, runtime, services, storage, tasks, transitions
+from inference import handlers, observers, runtime, services, storage, tasks, transitions
 from inference.models import SwapJob
 from inference.pipeline import errors as pipeline_errors
 from inference.pipeline import image_io
@@ -242,7 +242,7 @@ def test_progress_only_grows_and_is_written_sparingly(job, monkeypatch):
         return True
 
     monkeypatch.setattr(transitions, "renew", renew)
-    observer = handlers.JobObserver(claim)
+    observer = observers.JobObserver(claim)
 
     for _ in range(50):
         observer.progress("swap", 0.5)

@@ -52,7 +52,7 @@ def test_job_is_accepted_with_its_tokens_held(client_of, sent, django_capture_on
     assert answer.headers["Location"] == f"{URL}/{job_id}"
     assert "Idempotency-Replayed" not in answer.headers
     assert answer.data["state"] == "queued"
-    assert answer.data["progress"] == {"stage": None, "percent": 0}
+    assert answer.data["progress"] == factories.shown_progress(stage=None, percent=0)
     assert (answer.data["error"], answer.data["output"]) == (None, None)
     receipt = answer.data["receipt"]
     transfers = receipt.pop("transfers")

@@ -14,12 +14,12 @@ from inference import services, transitions
 from inference.errors import JobFinishedError, JobNotFoundError
 from inference.models import SwapJob
 from inference.tests import factories
-from inference.types import StoredImage, SwapOutput
+from inference.types import StoredMedia, SwapOutput
 from tokens import services as tokens_services
 
 Status = SwapJob.Status
 OUTPUT = SwapOutput(
-    image=StoredImage(
+    media=StoredMedia(
         key="results/x/1.jpg",
         sha256="0" * 64,
         content_type="image/jpeg",
@@ -104,7 +104,7 @@ def test_finish_charges_once_and_publishes(job):
     job.refresh_from_db()
     assert (job.status, job.result_key, job.progress_percent) == (
         Status.SUCCEEDED,
-        OUTPUT.image.key,
+        OUTPUT.media.key,
         100,
     )
     books = factories.books(job)

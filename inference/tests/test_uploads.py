@@ -114,7 +114,7 @@ def test_bad_file_is_refused_with_its_code_and_leaves_nothing(
 
 
 def test_announced_size_over_the_limit_is_refused_before_parsing(client_of, settings, monkeypatch):
-    settings.UPLOAD_BYTES_MAX = 1000
+    settings.UPLOAD_BYTES_MAX = settings.VIDEO_BYTES_MAX = 1000
     monkeypatch.setattr(services, "register_media", lambda **_: pytest.fail("was parsed"))
 
     answer = upload(client_of(factories.make_user()), b"x" * 200_000)

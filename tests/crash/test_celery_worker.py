@@ -14,7 +14,7 @@ from facefusion_site.celery import app
 from tests.crash import works
 from tests.crash.batches import assert_halfway, is_resting, picture
 from tests.crash.scenario import register
-from tests.test_worker_kill import Workers, wait_until
+from tests.workers import Workers, wait_until
 from tokens import audit
 from tokens.models import RechargeBatch
 

@@ -148,15 +148,21 @@ class FaceAnalyser:
                 best = other
         return best
 
+    def detect(self, image_bgr: Image) -> Sequence[Detection]:
+        """Where faces are, best score first, without a look at their landmarks."""
+        detectors = [self._pool.get(key) for key in self._options.detector.models]
+        return detect_faces(detectors, image_bgr=image_bgr, options=self._options.detector)
+
+    def face_at(self, image_bgr: Image, detection: Detection) -> Face | None:
+        """A detected face with its landmarks; None where they are too doubtful."""
+        landmarks = self.landmarks_of(image_bgr, detection)
+        if landmarks.score < self._options.landmarker.score_min:
+            return None
+        return Face(detection=detection, landmarks=landmarks)
+
     def _find(self, image_bgr: Image) -> FoundFaces:
-        options = self._options
-        detectors = [self._pool.get(key) for key in options.detector.models]
-        detections = detect_faces(detectors, image_bgr=image_bgr, options=options.detector)
-        seen = [
-            Face(detection=detection, landmarks=self.landmarks_of(image_bgr, detection))
-            for detection in detections
-        ]
-        faces = tuple(face for face in seen if face.landmarks.score >= options.landmarker.score_min)
+        seen = [self.face_at(image_bgr, detection) for detection in self.detect(image_bgr)]
+        faces = tuple(face for face in seen if face is not None)
         return FoundFaces(faces=faces, turned_away_count=len(seen) - len(faces))
 
     def _landmarks_by(

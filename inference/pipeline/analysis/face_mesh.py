@@ -148,6 +148,6 @@ def roi_matrix(roi: Roi, *, size_px: int) -> Doubles:
 
 def _to_blob(image_bgr: Image, matrix: Doubles, size_px: int) -> Floats:
     """(3, S, S) float32 RGB 0..1."""
-    crop = warp(image_bgr, matrix=matrix, size_px=(size_px, size_px), border=cv2.BORDER_REPLICATE)
-    rgb = np.clip(crop[:, :, ::-1], 0, 255) / np.float32(255)
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float32)
+    size = (size_px, size_px)
+    crop = warp(image_bgr, matrix=matrix, size_px=size, interpolation=cv2.INTER_LINEAR)
+    return np.stack(cv2.split(crop)[::-1]) / np.float32(255)

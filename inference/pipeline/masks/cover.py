@@ -14,6 +14,7 @@ from inference.pipeline.filters import (
     erode,
     fill_hull,
     masked_low_pass,
+    on_colours,
     resize,
     to_levels,
 )
@@ -21,7 +22,7 @@ from inference.pipeline.masks.skin import (
     COVER_CLEAR,
     COVER_LIKELY,
     find_cover,
-    skin_distance,
+    skin_distance_of_lab,
     to_lab,
 )
 from inference.pipeline.topology import MIDDLE_OUTLINE, OUTER_EYE_CORNERS, face_topology
@@ -91,9 +92,12 @@ def find_cover_of_target(face: AlignedFace, *, hint: CoverHint | None = None) ->
     size = face.crop_bgr.shape[0]
     if hint is not None and not hint.has_spectacles:
         return TargetCover(resize(hint.visible, size_px=(size, size)), None, face.crop_bgr)
-    look = _look_at(face)
-    visible = hint.visible if hint is not None else look.visible
-    visible = resize(visible, size_px=(size, size))
+    if hint is not None:
+        look = _temples_at(face)
+        visible = resize(hint.visible, size_px=(size, size))
+    else:
+        look, seen = _look_at(face)
+        visible = resize(seen, size_px=(size, size))
     temples = look.band & (look.distance > COVER_LIKELY)
     if not temples.any():
         return TargetCover(visible, None, face.crop_bgr)
@@ -102,38 +106,50 @@ def find_cover_of_target(face: AlignedFace, *, hint: CoverHint | None = None) ->
     fill = resize(fill, size_px=(size, size))
     soft = resize(blur(temples.astype(np.float32), sigma=1), size_px=(size, size))
     crop = face.crop_bgr.astype(np.float32)
-    return TargetCover(visible, soft, to_levels(crop + (fill - crop) * soft[:, :, np.newaxis]))
+    clean = crop + (fill - crop) * on_colours(soft)
+    return TargetCover(visible, soft, to_levels(clean.astype(np.float32)))
 
 
 def cover_hint(face: AlignedFace) -> CoverHint:
     """What a crop says about the frames that follow."""
-    look = _look_at(face)
-    return CoverHint(visible=look.visible, has_spectacles=bool(look.band.any()))
+    look, visible = _look_at(face)
+    return CoverHint(visible=visible, has_spectacles=bool(look.band.any()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at a crop, all at 256 px: the crop, its mesh in the plane, skin distance, masks."""
+    """One look at a crop at 256 px: the crop, its mesh in the plane, skin distance, temple band."""
 
     work_bgr: Image
     points: Floats
     distance: Floats
     band: Image
-    visible: Floats
 
 
-def _look_at(face: AlignedFace) -> _Look:
-    size = face.crop_bgr.shape[0]
-    work = face.crop_bgr
-    if size != WORK_SIZE_PX:
-        work = to_levels(resize(face.crop_bgr.astype(np.float32), size_px=_WORK_PX))
-    points = face.mesh[:, :2] * np.float32(WORK_SIZE_PX / size)
-    distance = skin_distance(work, points=points)
+def _look_at(face: AlignedFace) -> tuple[_Look, Floats]:
+    """Look for everything; also (256, 256) float32 as ``TargetCover.visible``."""
+    work, points = _at_work_size(face)
+    lab = to_lab(work)
+    distance = skin_distance_of_lab(lab, points=points)
     band = np.zeros_like(work[:, :, 0])
-    if has_spectacles(work, points=points):
+    if _has_spectacles(lab, points):
         band = _temple_band(points)
     cover = blur(_find_cover(distance, points, band).astype(np.float32), sigma=2)
-    return _Look(work, points, distance, band, np.asarray(1 - cover, dtype=np.float32))
+    return _Look(work, points, distance, band), np.asarray(1 - cover, dtype=np.float32)
+
+
+def _temples_at(face: AlignedFace) -> _Look:
+    """Look for the side pieces of spectacles that are known to be there."""
+    work, points = _at_work_size(face)
+    distance = skin_distance_of_lab(to_lab(work), points=points)
+    return _Look(work, points, distance, _temple_band(points))
+
+
+def _at_work_size(face: AlignedFace) -> tuple[Image, Floats]:
+    size, work = face.crop_bgr.shape[0], face.crop_bgr
+    if size != WORK_SIZE_PX:
+        work = to_levels(resize(work.astype(np.float32), size_px=_WORK_PX))
+    return work, np.asarray(face.mesh[:, :2] * np.float32(WORK_SIZE_PX / size), np.float32)
 
 
 def _fill_temples(work_bgr: Image, distance: Floats, points: Floats, temples: Image) -> Floats:
@@ -150,7 +166,11 @@ def has_spectacles(crop_bgr: Image, *, points: Floats) -> bool:
         crop_bgr: (256, 256, 3) uint8 BGR, aligned to ``arcface_128``.
         points: (468, 2) float32, mesh in px of the crop.
     """
-    lab = blur(to_lab(crop_bgr), sigma=1)
+    return _has_spectacles(to_lab(crop_bgr), points)
+
+
+def _has_spectacles(lab: Floats, points: Floats) -> bool:
+    lab = blur(lab, sigma=1)
     # A mesh that leaves the crop belongs to a face at the very edge of its picture.
     points = np.clip(points, 4, WORK_SIZE_PX - 5)
     nose = round(float(points[_NOSE_ROOT, 0]))

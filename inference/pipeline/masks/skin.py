@@ -36,16 +36,22 @@ def skin_distance(image_bgr: Image, *, points: Floats | Doubles) -> Floats:
     Returns:
         (H, W) float32, squared Mahalanobis distance in CIE Lab: bare skin stays below 3.
     """
-    side = 2 * max(1, image_bgr.shape[0] // 128) + 1
-    lab = np.asarray(cv2.blur(to_lab(image_bgr), (side, side)), dtype=np.float32)
-    limits = np.asarray([image_bgr.shape[1] - 1, image_bgr.shape[0] - 1])
+    return skin_distance_of_lab(to_lab(image_bgr), points=points)
+
+
+def skin_distance_of_lab(lab: Floats, *, points: Floats | Doubles) -> Floats:
+    """As ``skin_distance``, of a picture that is in Lab already, see ``to_lab``."""
+    height, width = lab.shape[:2]
+    side = 2 * max(1, height // 128) + 1
+    lab = np.asarray(cv2.blur(lab, (side, side)), dtype=np.float32)
+    limits = np.asarray([width - 1, height - 1])
     place = np.clip(np.rint(points[list(SKIN_POINTS), :2]), 0, limits).astype(int)
     samples = lab[place[:, 1], place[:, 0]]
     middle = np.median(samples, axis=0)
     spread = np.median(np.abs(samples - middle), axis=0) * _MAD_TO_SIGMA + _SPREAD_MIN_LAB
-    squares = ((lab - middle) / spread) ** 2
-    weights = np.asarray([_LIGHTNESS_WEIGHT, 1, 1])
-    return np.asarray(squares @ weights, dtype=np.float32)
+    weights = np.sqrt(np.asarray([_LIGHTNESS_WEIGHT, 1, 1])) / spread
+    away = (lab - middle.astype(np.float32)) * weights.astype(np.float32)
+    return np.asarray(np.einsum("hwc,hwc->hw", away, away), dtype=np.float32)
 
 
 def to_lab(image_bgr: Image | Floats) -> Floats:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.pipeline.aligner import invert, warp
-from inference.pipeline.filters import blur, to_levels
+from inference.pipeline.filters import blur, on_colours, to_levels
 from inference.pipeline.types import Doubles, Floats, Image
 
 # Gaussian sigmas, in px of the picture, that divide detail into bands; the last is only measured.
@@ -29,6 +29,7 @@ _WINDOW_MAX_PX: Final = 192
 _SAMPLES: Final = 4_000
 _SHEET_PX: Final = 128
 _MASK_NONE: Final = 1 / 512
+_LEVEL_MIN: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,19 @@ def _blend(
     shift = back.copy()
     shift[:, 2] -= (region.left, region.top)
     crop = warp(crop_bgr, matrix=shift, size_px=region.size_px)
-    cover = warp(mask, matrix=shift, size_px=region.size_px, border=cv2.BORDER_CONSTANT)
-    cover = np.where(cover > _MASK_NONE, np.clip(cover, 0, 1), 0).astype(np.float32)
+    # Masks are smooth: bicubic sampling would show no more of them, and overshoot.
+    cover = warp(
+        mask,
+        matrix=shift,
+        size_px=region.size_px,
+        border=cv2.BORDER_CONSTANT,
+        interpolation=cv2.INTER_LINEAR,
+    )
+    cover = np.minimum(cv2.threshold(cover, _MASK_NONE, 0, cv2.THRESH_TOZERO)[1], np.float32(1))
     part = image_bgr[region.top : region.bottom, region.left : region.right]
     target = part.astype(np.float32)
     change = finish(crop, target, cover) - target
-    change *= cover[:, :, np.newaxis]
+    change *= on_colours(cover)
     target += change
     part[:] = to_levels(target)
 
@@ -147,7 +155,7 @@ def match_detail(
     change = np.zeros_like(mask)
     for band, sheet, gain, grain in zip(own, noise, gains.gains, gains.grains, strict=False):
         change += np.float32(gain - 1) * band + np.float32(grain) * sheet
-    return np.asarray(crop_bgr + change[:, :, np.newaxis], dtype=np.float32)
+    return np.asarray(crop_bgr + on_colours(change), dtype=np.float32)
 
 
 def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> DetailGains | None:
@@ -161,21 +169,21 @@ def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Deta
     window = _window_of(mask)
     if window is None:
         return None
-    inside = mask[window] > _MASK_HALF
+    inside = np.flatnonzero(mask[window] > _MASK_HALF)
+    sample = inside[:: max(1, -(-len(inside) // _SAMPLES))]
     own, target = (_bands(_luma(image[window])) for image in (crop_bgr, target_bgr))
-    noise = _noise_bands(*mask.shape)
-    own_edges, target_edges = (
-        [_level(band, inside, _EDGES) for band in bands] for bands in (own, target)
+    own_levels, target_levels = (
+        [_levels(band, sample) for band in bands] for bands in (own, target)
     )
     gains, grains, gain = [0.0, 0.0], [0.0, 0.0], 1.0
     for index in (1, 0):
-        sharper = own_edges[index + 1] / own_edges[index]
-        gain *= sharper * target_edges[index] / target_edges[index + 1]
+        sharper = own_levels[index + 1].edges / own_levels[index].edges
+        gain *= sharper * target_levels[index].edges / target_levels[index + 1].edges
         gain = float(np.clip(gain, *_GAIN_LIMITS))
-        smooth = gain * _level(own[index], inside, _SKIN)
-        missing = max(0.0, _level(target[index], inside, _SKIN) ** 2 - smooth**2) ** 0.5
+        smooth = gain * own_levels[index].skin
+        missing = max(0.0, target_levels[index].skin ** 2 - smooth**2) ** 0.5
         gains[index] = gain
-        grains[index] = min(missing, _GRAIN_MAX) / _level(noise[index][window], inside, _SKIN)
+        grains[index] = min(missing, _GRAIN_MAX) / _noise_levels()[index].skin
     return DetailGains(gains=(gains[0], gains[1]), grains=(grains[0], grains[1]))
 
 
@@ -201,6 +209,13 @@ def _noise(height: int, width: int) -> tuple[Floats, ...]:
     return tuple(_bands(noise))
 
 
+@lru_cache(maxsize=1)
+def _noise_levels() -> tuple[_Levels, ...]:
+    """Levels of each band of grain; every part of a sheet has about the same."""
+    bands = _noise(4 * _SHEET_PX, 4 * _SHEET_PX)
+    return tuple(_levels(band, np.arange(band.size)) for band in bands)
+
+
 def _noise_bands(height: int, width: int) -> list[Floats]:
     """Bands of grain, cut out of a sheet whose sides are multiples of 128 px."""
     sheet = _noise(-(-height // _SHEET_PX) * _SHEET_PX, -(-width // _SHEET_PX) * _SHEET_PX)
@@ -217,25 +232,41 @@ def _bands(image: Floats, *, count: int = len(_BAND_SIGMAS)) -> list[Floats]:
     return bands
 
 
-def _level(band: Floats, inside: NDArray[np.bool_], percentile: float) -> float:
-    """Strength of a band at a percentile, over some thousand pixels."""
-    values = np.abs(band[inside])
-    if not len(values):
-        return 1e-3
-    sample = values[:: max(1, len(values) // _SAMPLES)]
-    return float(np.percentile(sample, percentile)) + 1e-3
+class _Levels(NamedTuple):
+    """Strength of a band, never 0, in grey levels."""
+
+    edges: float
+    skin: float
+
+
+def _levels(band: Floats, sample: NDArray[np.intp]) -> _Levels:
+    """Percentiles of a band over the pixels with these flat indices."""
+    if not len(sample):
+        return _Levels(_LEVEL_MIN, _LEVEL_MIN)
+    values = np.abs(np.ravel(band)[sample])
+    # Partial sorting: numpy's own percentile takes several times as long for so few values.
+    last, levels = len(values) - 1, []
+    places = [last * percentile / 100 for percentile in (_EDGES, _SKIN)]
+    spans = [(int(place), min(int(place) + 1, last)) for place in places]
+    values.partition([index for span in spans for index in span])
+    for place, (low, high) in zip(places, spans, strict=True):
+        between = float(values[low]) + float(values[high] - values[low]) * (place - low)
+        levels.append(between + _LEVEL_MIN)
+    return _Levels(*levels)
 
 
 def _luma(image_bgr: Floats) -> Floats:
-    return np.asarray(image_bgr @ np.asarray([0.114, 0.587, 0.299], np.float32), dtype=np.float32)
+    return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), dtype=np.float32)
 
 
 def _region_of(mask: Floats, back: Doubles, shape: tuple[int, ...]) -> _Region | None:
     """The part of the picture that the mask can reach; none if it lies beside the picture."""
-    rows, columns = np.nonzero(mask > _MASK_NONE)
+    is_painted = mask > _MASK_NONE
+    rows = np.flatnonzero(is_painted.any(axis=1))
+    columns = np.flatnonzero(is_painted.any(axis=0))
     if not len(rows):
         return None
-    xs, ys = (columns.min() - 1, columns.max() + 1), (rows.min() - 1, rows.max() + 1)
+    xs, ys = (columns[0] - 1, columns[-1] + 1), (rows[0] - 1, rows[-1] + 1)
     corners = np.asarray([[x, y] for x in xs for y in ys]) @ back[:, :2].T + back[:, 2]
     limits = np.asarray([shape[1], shape[0]])
     low = np.clip(np.floor(corners.min(axis=0)) - 2, 0, limits).astype(int)

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.pipeline.aligner import align_face
+from inference.pipeline.filters import on_colours
 from inference.pipeline.masks.cover import TargetCover, find_cover_of_target
 from inference.pipeline.sessions.batching import run_batch
 from inference.pipeline.sessions.pool import SessionPool
@@ -106,26 +108,37 @@ class MeshSwapper:
         points = np.stack([(target.aligned.mesh + half) / size for target in targets])
         count = len(targets)
         feed: dict[str, NDArray[Any]] = {
-            "source": np.repeat(face.texture[np.newaxis], count, axis=0),
-            "source_basis": np.repeat(face.basis[np.newaxis], count, axis=0),
+            "source": _for_each(face.texture, count),
+            "source_basis": _for_each(face.basis, count),
             "target": to_blob([cover.clean_bgr for cover in covers], model.spec),
             "target_points": points.astype(np.float32),
             "target_visible": np.stack([cover.visible for cover in covers])[:, np.newaxis],
         }
         outputs, masks = run_batch(model, feed)
-        crops = outputs.transpose(0, 2, 3, 1)[..., ::-1] * np.float32(255)
         return [
-            _over_clean(crop, np.clip(mask[0], 0, 1), cover)
-            for crop, mask, cover in zip(crops, masks, covers, strict=True)
+            _over_clean(_to_bgr(planes), np.clip(mask[0], 0, 1), cover)
+            for planes, mask, cover in zip(outputs, masks, covers, strict=True)
         ]
+
+
+def _for_each(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """The array once for each face; the usual single face does not pay for a copy of megabytes."""
+    return array[np.newaxis] if count == 1 else np.repeat(array[np.newaxis], count, axis=0)
+
+
+def _to_bgr(planes: Floats) -> Floats:
+    """(3, S, S) float32 RGB 0..1 -> (S, S, 3) float32 BGR 0..255."""
+    red, green, blue = planes * np.float32(255)
+    return np.asarray(cv2.merge([blue, green, red]), dtype=np.float32)
 
 
 def _over_clean(crop_bgr: Floats, mask: Floats, cover: TargetCover) -> SwappedCrop:
     """The swap over the cleaned target, as one layer; both cover what they replace."""
     if cover.temples is None:
-        return SwappedCrop(crop_bgr=np.ascontiguousarray(crop_bgr), mask=mask)
+        return SwappedCrop(crop_bgr=crop_bgr, mask=mask)
     rest = (1 - mask) * np.clip(cover.temples * 2, 0, 1)
     total = mask + rest
-    share = (mask / np.maximum(total, 1e-6))[:, :, np.newaxis]
-    mixed = crop_bgr * share + cover.clean_bgr * (1 - share)
-    return SwappedCrop(crop_bgr=mixed.astype(np.float32), mask=total.astype(np.float32))
+    share = on_colours(mask / np.maximum(total, np.float32(1e-6)))
+    mixed = (crop_bgr - cover.clean_bgr) * share
+    mixed += cover.clean_bgr
+    return SwappedCrop(crop_bgr=mixed, mask=total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from inference.pipeline.registry.spec import ModelSpec
@@ -12,10 +13,9 @@ from inference.pipeline.types import Floats, Image
 
 def to_blob(crops_bgr: Sequence[Image], spec: ModelSpec) -> Floats:
     """N x (S, S, 3) uint8 BGR -> (N, 3, S, S) float32 in the model's colours and range."""
-    pixels = np.stack(crops_bgr)
-    if spec.colour == "RGB":
-        pixels = pixels[..., ::-1]
-    planes = pixels.transpose(0, 3, 1, 2).astype(np.float32)
+    step = -1 if spec.colour == "RGB" else 1
+    # Parted while they are bytes: transposing floats would move four times as much.
+    planes = np.stack([np.stack(cv2.split(crop)[::step]) for crop in crops_bgr]).astype(np.float32)
     planes /= np.float32(spec.scale)
     mean, std = (
         np.asarray(values, dtype=np.float32).reshape(1, 3, 1, 1) for values in (spec.mean, spec.std)
@@ -24,7 +24,7 @@ def to_blob(crops_bgr: Sequence[Image], spec: ModelSpec) -> Floats:
         planes -= mean
     if spec.std != (1.0, 1.0, 1.0):
         planes /= std
-    return np.ascontiguousarray(planes)
+    return planes
 
 
 def from_blob(blob: Floats, *, is_symmetric: bool) -> Floats:

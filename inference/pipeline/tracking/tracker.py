@@ -24,6 +24,7 @@ _TWIN_MIN: Final = 0.6
 # A followed face may be seen a little less well than one that is found.
 _FOLLOW_SCORE_MIN: Final = 1 / 3
 _SCENE_SIZE_PX: Final = (32, 18)
+_SCENE_STEP: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,10 @@ class FaceTracker:
         return self._next_number
 
     def _is_scene_cut(self, image_bgr: Image) -> bool:
-        small = cv2.resize(image_bgr, _SCENE_SIZE_PX, interpolation=cv2.INTER_AREA)
+        # A few pixels tell as much, and reading all of them would take a millisecond.
+        step = min(_SCENE_STEP, max(1, min(image_bgr.shape[:2]) // _SCENE_SIZE_PX[0]))
+        sparse = image_bgr[::step, ::step]
+        small = cv2.resize(sparse, _SCENE_SIZE_PX, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
         before, self._scene = self._scene, grey
         if before is None:
@@ -134,8 +138,17 @@ class FaceTracker:
         """Search the frame; found faces continue a track or begin one."""
         self._frames_since_look = 0
         free = list(self._tracks)
-        for face in self.analyser.find(image_bgr).faces:
-            track = _best_match(face, free)
+        for detection in self.analyser.detect(image_bgr):
+            track = _best_match(detection.box_xyxy, free)
+            if track is not None and not track.lost_frames and self.mesh_model is not None:
+                # It is followed, and needs no landmarks of the detector's.
+                free.remove(track)
+                continue
+            face = self.analyser.face_at(image_bgr, detection)
+            if face is None:
+                continue
+            dense = face.landmarks.dense
+            track = _best_match(detection.box_xyxy if dense is None else _box_of(dense), free)
             if track is None:
                 self._begin(face)
                 continue
@@ -174,13 +187,10 @@ class FaceTracker:
         self._tracks = kept
 
 
-def _best_match(face: Face, tracks: Sequence[_Track]) -> _Track | None:
-    """The track whose box shares most with the face's, if enough; each track is given once."""
+def _best_match(box: Floats, tracks: Sequence[_Track]) -> _Track | None:
+    """The track whose box shares most with a face's, if enough."""
     if not tracks:
         return None
-    box = face.detection.box_xyxy
-    if face.landmarks.dense is not None:
-        box = _box_of(face.mesh)
     shared = overlaps(box, np.stack([track.face.detection.box_xyxy for track in tracks]))
     best = int(shared.argmax())
     return tracks[best] if shared[best] >= _SAME_FACE_MIN else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 from typing import Final
 
@@ -33,17 +34,37 @@ _AAC_RATES_HZ: Final = (
     96000,
 )
 _BITS_PER_CHANNEL: Final = {"aac": 96_000, "libopus": 64_000}
+# Uncompressed sound often only says how many channels it has.
+_USUAL_LAYOUTS: Final = {1: "mono", 2: "stereo", 5: "5.0", 6: "5.1", 8: "7.1"}
 _SAMPLE_FORMATS: Final = {"aac": "fltp", "libopus": "flt"}
 # Smaller differences between timestamps and counted samples are rounding.
 _GAP_MIN_S: Final = 0.1
 _GAP_MAX_S: Final = 600
 
 
-def _set_up(context: av.AudioCodecContext, *, rate: int, layout: str, bit_rate: int) -> None:
+def _fitting_layout(stream: AudioStream, *, codec: str, rate: int) -> str:
+    """The track's own channels if the encoder takes them, else the nearest that it takes.
+
+    A trial, because a stream that cannot be encoded could not be taken out of the file again.
+    """
+    usual = _USUAL_LAYOUTS.get(stream.channels, "stereo")
+    for layout in (stream.layout.name, usual):
+        trial = av.CodecContext.create(codec, "w")
+        assert isinstance(trial, av.AudioCodecContext)
+        with suppress(av.error.FFmpegError, ValueError):
+            _set_up(trial, rate=rate, layout=layout)
+            return layout
+    last = av.CodecContext.create(codec, "w")
+    assert isinstance(last, av.AudioCodecContext)
+    _set_up(last, rate=rate, layout="stereo")
+    return "stereo"
+
+
+def _set_up(context: av.AudioCodecContext, *, rate: int, layout: str) -> None:
     context.sample_rate = rate
     context.layout = layout
     context.format = _SAMPLE_FORMATS[context.name]
-    context.bit_rate = bit_rate
+    context.bit_rate = _BITS_PER_CHANNEL[context.name] * context.channels
     context.open()
 
 
@@ -69,15 +90,10 @@ class AudioTranscoder:
         end_s: Fraction | None,
     ) -> None:
         rate = stream.rate if codec == "aac" and stream.rate in _AAC_RATES_HZ else _OPUS_RATE_HZ
-        layout = stream.layout.name
-        bit_rate = _BITS_PER_CHANNEL[codec] * stream.channels
-        # A trial first: a stream that cannot be encoded could not be taken out of the file again.
-        trial = av.CodecContext.create(codec, "w")
-        assert isinstance(trial, av.AudioCodecContext)
-        _set_up(trial, rate=rate, layout=layout, bit_rate=bit_rate)
+        layout = _fitting_layout(stream, codec=codec, rate=rate)
         target = output.add_stream(codec, rate=rate)
         assert isinstance(target, AudioStream)
-        _set_up(target.codec_context, rate=rate, layout=layout, bit_rate=bit_rate)
+        _set_up(target.codec_context, rate=rate, layout=layout)
         self.target = target
         self.packets_count = 0
         self.damaged_count = 0
@@ -116,7 +132,8 @@ class AudioTranscoder:
         if frame is not None:
             self._place(frame)
         for piece in self._resampled(frame):
-            self._write(np.asarray(piece.to_ndarray(), dtype=np.float32))
+            interleaved = np.asarray(piece.to_ndarray(), dtype=np.float32)
+            self._write(interleaved.reshape(-1, self.target.channels))
 
     def _resampled(self, frame: AudioFrame | None) -> list[AudioFrame]:
         if frame is not None:
@@ -131,7 +148,8 @@ class AudioTranscoder:
             return []
 
     def _new_resampler(self) -> AudioResampler:
-        return AudioResampler(format="fltp", layout=self._layout, rate=self._rate)
+        # Interleaved, because the library reads beyond the planes of eight channels.
+        return AudioResampler(format="flt", layout=self._layout, rate=self._rate)
 
     def _place(self, frame: AudioFrame) -> None:
         """Follow the timestamps where they leave the count of samples."""
@@ -143,20 +161,22 @@ class AudioTranscoder:
             self._position = wanted
         gap = wanted - self._position
         if _GAP_MIN_S * self._rate < gap < _GAP_MAX_S * self._rate:
-            self._write(np.zeros((self.target.channels, gap), dtype=np.float32))
+            self._write(np.zeros((gap, self.target.channels), dtype=np.float32))
 
     def _write(self, samples: Floats) -> None:
-        """Encode (channels, n) float32 samples that start at the current position."""
+        """Encode (n, channels) float32 samples that start at the current position."""
         start = self._position or 0
-        self._position = start + samples.shape[1]
+        self._position = start + len(samples)
         if start < 0:
-            samples, start = samples[:, -start:], 0
+            samples, start = samples[-start:], 0
         if self._end is not None:
-            samples = samples[:, : max(0, self._end - start)]
-        if samples.shape[1] == 0:
+            samples = samples[: max(0, self._end - start)]
+        if len(samples) == 0:
             return
-        contiguous = np.ascontiguousarray(samples)
-        frame = AudioFrame.from_ndarray(contiguous, format="fltp", layout=self._layout)
+        # Damaged packets decode to infinities, on which an encoder would search for ever.
+        finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        interleaved = np.clip(finite, -1, 1).reshape(1, -1)
+        frame = AudioFrame.from_ndarray(interleaved, format="flt", layout=self._layout)
         frame.sample_rate = self._rate
         frame.pts, frame.time_base = start, Fraction(1, self._rate)
         self._mux(frame)

@@ -23,7 +23,7 @@ from inference.pipeline.video.errors import (
 )
 from inference.pipeline.video.opening import alpha_decoder, decoder_guard, open_source, read_packets
 from inference.pipeline.video.probe import packet_pts
-from inference.pipeline.video.timing import PtsRepairer
+from inference.pipeline.video.timing import PtsRepairer, end_of_part
 from inference.pipeline.video.types import Source, VideoInfo, VideoLimits
 
 _SEEK_TRIES: Final = 6
@@ -61,7 +61,7 @@ class FrameReader:
         frames_count: frames handed out so far, without lead-in.
         corrupt_packets_count: packets that could not be decoded.
         concealed_count: frames with parts the decoder had to guess.
-        stop_pts: of the first frame behind the part, once that has been seen.
+        stop_pts: where the last frame of the part ends, once a frame behind it has been seen.
     """
 
     def __init__(
@@ -129,9 +129,16 @@ class FrameReader:
 
     def _select(self, decoded: Iterator[DecodedFrame], part: DecodeRange) -> Iterator[DecodedFrame]:
         waiting: deque[DecodedFrame] = deque(maxlen=part.lead_in_frames)
+        last_pts: int | None = None
         for item in decoded:
             if part.end_pts is not None and item.pts >= part.end_pts:
-                self.stop_pts = item.pts
+                if last_pts is not None:
+                    self.stop_pts = end_of_part(
+                        next_pts=item.pts,
+                        part_end_pts=part.end_pts,
+                        last_pts=last_pts,
+                        frame_ticks=self._info.frame_ticks,
+                    )
                 return
             if part.start_pts is not None and item.pts < part.start_pts:
                 waiting.append(item)
@@ -140,6 +147,7 @@ class FrameReader:
                 early = waiting.popleft()
                 yield DecodedFrame(early.frame, early.pts, early.duration, is_lead_in=True)
             self._check_limits(item)
+            last_pts = item.pts
             yield item
 
     def _check_limits(self, item: DecodedFrame) -> None:

@@ -218,7 +218,7 @@ def _describe(
         raise UnsupportedVideoError("the video has no clock")
     times = _packet_times(start)
     fps = _mean_rate(stream, times, time_base)
-    duration_s = _duration(container, stream, fps)
+    duration_s = _duration(container, stream, fps, first_pts=start.first_pts)
     frames_count, is_exact = _count_frames(container, stream, duration_s * fps)
     orientation = _orientation_of(start.frame)
     frame = start.frame
@@ -278,14 +278,18 @@ def _mean_rate(stream: VideoStream, times: Sequence[int], time_base: Fraction) -
     raise UnsupportedVideoError("the video has 0 frames per second")
 
 
-def _duration(container: InputContainer, stream: VideoStream, fps: Fraction) -> Fraction:
+def _duration(
+    container: InputContainer, stream: VideoStream, fps: Fraction, *, first_pts: int
+) -> Fraction:
+    # Two containers write the end of the last frame where others write its distance from the start.
+    is_end = container.format.name in _DURATION_IS_END
     if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
+        before = max(0, first_pts) if is_end and stream.duration > first_pts else 0
+        return (stream.duration - before) * stream.time_base
     if container.duration:
         start = max(0, container.start_time or 0)
-        # These two write the end of the last frame where others write its distance from the start.
-        is_end = container.format.name in _DURATION_IS_END and container.duration > start
-        return Fraction(container.duration - (start if is_end else 0), av.time_base)
+        before = start if is_end and container.duration > start else 0
+        return Fraction(container.duration - before, av.time_base)
     return Fraction(max(1, stream.frames)) / fps
 
 

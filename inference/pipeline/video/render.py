@@ -127,7 +127,9 @@ class Rendering:
             own = _chain(first, decoded)
             triples = ((item, item.pts, item.duration) for item in own)
             timed_frames = with_ends(triples, end_of_last=self._end_of_last)
-            for index, (timed, shots) in enumerate(with_shots(timed_frames, self.clock)):
+            frames_max = self.options.limits.frames_max
+            timed_shots = with_shots(timed_frames, self.clock, shots_max=frames_max)
+            for index, (timed, shots) in enumerate(timed_shots):
                 self._count(shots)
                 yield self._make_work(converter, timed.frame, index, shots)
 

@@ -21,6 +21,7 @@ from inference.pipeline.video.errors import (
 )
 from inference.pipeline.video.opening import open_source, read_packets
 from inference.pipeline.video.probe import packet_pts, probe_video
+from inference.pipeline.video.timing import end_of_part
 from inference.pipeline.video.types import Segment, Trim, VideoInfo, VideoLimits
 
 _TARGET_MIN_S: Final = 2.0
@@ -77,7 +78,16 @@ def plan_segments(
                 starts_at_key=True,
             ),
         )
-    end_pts = index.pts[stop] if stop < len(index.pts) else index.end_pts
+    end_pts = index.end_pts
+    if stop < len(index.pts):
+        end_pts = end_of_part(
+            next_pts=index.pts[stop],
+            part_end_pts=part.end_pts or index.pts[stop],
+            last_pts=index.pts[stop - 1],
+            frame_ticks=info.frame_ticks,
+        )
+    if (end_pts - info.first_pts) * info.time_base > 2 * limits.duration_max_s:
+        raise VideoTooLongError(f"a frame lies behind {limits.duration_max_s} s")
     cuts = _cuts(index, first, stop, ticks=max(target_s, _TARGET_MIN_S) / info.time_base)
     keys = set(index.key_pts)
     return tuple(

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
+from inference.pipeline.video.errors import VideoTooLongError
 from inference.pipeline.video.types import VideoInfo
 
 # Finer clocks do not fit the 32 bits of some containers, or overflow encoders.
@@ -84,17 +85,22 @@ class OutputClock:
         """Nearest tick of the result."""
         return round(time_s / self.tick_s)
 
-    def shots(self, timed: TimedFrame[FrameT]) -> tuple[Shot, ...]:
+    def shots(self, timed: TimedFrame[FrameT], *, shots_max: int) -> tuple[Shot, ...]:
         """When a source frame is written: once, or as often as the rate asks for.
 
         With a rate, the result's picture k stands for time k / fps and shows the source frame of
         that time.
+
+        Raises:
+            VideoTooLongError: more than ``shots_max``; said before they are counted out.
         """
         start, end = self.time_of(timed.start_pts), self.time_of(timed.end_pts)
         if self.fps is None:
             first = self.ticks_of(start)
             return (Shot(first, max(1, self.ticks_of(end) - first)),)
         numbers = range(math.ceil(start * self.fps), math.ceil(end * self.fps) + 1)
+        if len(numbers) - 1 > shots_max:
+            raise VideoTooLongError(f"the result would have more than {shots_max} frames")
         edges = [self.ticks_of(number / self.fps) for number in numbers]
         return tuple(Shot(first, behind - first) for first, behind in pairwise(edges))
 
@@ -111,6 +117,14 @@ def output_clock(*, time_base: Fraction, zero_pts: int, fps: Fraction | None) ->
 def encoder_rate(clock: OutputClock, info: VideoInfo) -> Fraction:
     """The frame rate that encoders and containers are told; timestamps are what counts."""
     return max((clock.fps or info.fps).limit_denominator(_RATE_DENOMINATOR_MAX), _RATE_MIN)
+
+
+def end_of_part(*, next_pts: int, part_end_pts: int, last_pts: int, frame_ticks: int) -> int:
+    """Where the last frame of a part ends: at the next one, but not long after the part itself.
+
+    A frame that is held for minutes behind the part would make it as long as that.
+    """
+    return min(next_pts, max(part_end_pts, last_pts + frame_ticks))
 
 
 def with_ends(
@@ -135,17 +149,20 @@ def with_ends(
 
 
 def with_shots(
-    frames: Iterable[TimedFrame[FrameT]], clock: OutputClock
+    frames: Iterable[TimedFrame[FrameT]], clock: OutputClock, *, shots_max: int
 ) -> Iterator[tuple[TimedFrame[FrameT], tuple[Shot, ...]]]:
     """The frames that are written at least once, and when; the rest is dropped.
 
     The very last shot is cut, so that a result with a new rate ends exactly with the source.
+
+    Raises:
+        VideoTooLongError: a single frame would be repeated more than ``shots_max`` times.
     """
     held: tuple[TimedFrame[FrameT], tuple[Shot, ...]] | None = None
     end_pts = 0
     for timed in frames:
         end_pts = timed.end_pts
-        shots = clock.shots(timed)
+        shots = clock.shots(timed, shots_max=shots_max)
         if not shots:
             continue
         if held is not None:

@@ -1,15 +1,16 @@
-// One place for a picture: choose, drop or paste a file, see it, upload it.
+// One place for a picture or video: choose, drop or paste a file, see it, upload it.
 
 import { fill } from "./api.js";
 
 export class PictureSlot extends EventTarget {
   #upload = 0;
 
-  constructor(root, { api, config }) {
+  constructor(root, { api, config, takesVideos = false }) {
     super();
     this.root = root;
     this.api = api;
     this.config = config;
+    this.takesVideos = takesVideos;
     this.asset = null;
     this.input = root.querySelector("input[type=file]");
     this.preview = root.querySelector("[data-preview]");
@@ -50,23 +51,33 @@ export class PictureSlot extends EventTarget {
     const upload = ++this.#upload;
     this.#set(null);
     const { limits, texts, urls } = this.config;
-    if (!limits.content_types.includes(file.type)) {
+    const isVideo = this.takesVideos && looksLikeVideo(file, limits);
+    if (!isVideo && !limits.content_types.includes(file.type)) {
       this.#clearPreview();
-      this.#say(texts.wrong_type, "error");
+      this.#say(this.takesVideos ? texts.wrong_target_type : texts.wrong_type, "error");
       return;
     }
-    if (file.size > limits.bytes_max) {
+    const bytesMax = isVideo ? limits.video_bytes_max : limits.bytes_max;
+    if (file.size > bytesMax) {
       this.#clearPreview();
-      const megabytes = Math.floor(limits.bytes_max / 1024 / 1024);
+      const megabytes = Math.floor(bytesMax / 1024 / 1024);
       this.#say(fill(texts.too_large, { megabytes }), "error");
       return;
     }
-    this.#show(URL.createObjectURL(file));
+    if (isVideo) {
+      // Its first picture comes with the answer.
+      this.#clearPreview();
+    } else {
+      this.#show(URL.createObjectURL(file));
+    }
     this.#say(texts.uploading, "busy");
     try {
       const asset = await this.api.postFile(urls.assets, file);
       if (upload === this.#upload) {
-        this.#say(fill(texts.uploaded, asset), "good");
+        if (isVideo) {
+          this.#show(asset.thumbnail_url);
+        }
+        this.#describe(asset);
         this.#set(asset);
       }
     } catch (error) {
@@ -78,15 +89,15 @@ export class PictureSlot extends EventTarget {
     }
   }
 
-  /** Show a picture that was uploaded before. */
+  /** Show a picture or video that was uploaded before. */
   use(asset) {
     this.#upload += 1;
     this.#show(asset.thumbnail_url);
-    this.#say(fill(this.config.texts.uploaded, asset), "good");
+    this.#describe(asset);
     this.#set(asset);
   }
 
-  /** Forget the picture. */
+  /** Forget what was chosen. */
   clear() {
     this.#upload += 1;
     this.#clearPreview();
@@ -99,6 +110,16 @@ export class PictureSlot extends EventTarget {
     // The same file may be chosen again after an error.
     this.input.value = "";
     this.dispatchEvent(new Event("change"));
+  }
+
+  #describe(asset) {
+    const { texts } = this.config;
+    if (asset.kind === "video") {
+      const seconds = (asset.duration_ms / 1000).toFixed(1);
+      this.#say(fill(texts.uploaded_video, { ...asset, seconds }), "good");
+    } else {
+      this.#say(fill(texts.uploaded, asset), "good");
+    }
   }
 
   #show(url) {
@@ -125,4 +146,12 @@ export class PictureSlot extends EventTarget {
     this.status.textContent = text;
     this.status.dataset.tone = tone;
   }
+}
+
+function looksLikeVideo(file, limits) {
+  const name = file.name.toLowerCase();
+  return (
+    limits.video_types.includes(file.type) ||
+    limits.video_suffixes.some((suffix) => name.endsWith(suffix))
+  );
 }

@@ -1,4 +1,4 @@
-// The studio: two pictures, a price, a run, a result. All state lives on the server; the address
+// The studio: a face, a picture or video, a price, a run, a result. All state lives on the server; the address
 // carries the job's id, so a reload or a shared bookmark shows the same job.
 
 import { Api, Problem, Unreachable, fill } from "./api.js";
@@ -23,7 +23,8 @@ class Studio {
     this.quote = null;
     const slots = root.querySelectorAll("[data-slot]");
     [this.source, this.target] = Array.from(slots, (slot) => {
-      return new PictureSlot(slot, { api: this.api, config });
+      const takesVideos = slot.dataset.slot === "target";
+      return new PictureSlot(slot, { api: this.api, config, takesVideos });
     });
     this.compare = new Compare(this.#part("compare"));
     for (const slot of [this.source, this.target]) {
@@ -36,7 +37,7 @@ class Studio {
     document.addEventListener("paste", (event) => this.#paste(event));
   }
 
-  /** Ask for a binding price as soon as both pictures are there. */
+  /** Ask for a binding price as soon as both files are there. */
   async price() {
     if (this.#isFollowing) {
       // The order is out of sight; it is priced anew when the job has ended.
@@ -46,6 +47,7 @@ class Studio {
     this.quote = null;
     this.#part("run").disabled = true;
     this.#part("price").hidden = true;
+    this.#part("price-detail").hidden = true;
     if (!this.source.asset || !this.target.asset) {
       this.#say("price-status", this.texts.choose_both);
       return;
@@ -53,7 +55,7 @@ class Studio {
     this.#say("price-status", this.texts.pricing);
     try {
       const quote = await this.api.postJson(this.config.urls.quotes, {
-        operation: "image_swap",
+        operation: this.target.asset.kind === "video" ? "video_swap" : "image_swap",
         source_asset_id: this.source.asset.id,
         target_asset_id: this.target.asset.id,
         options: { target_faces: this.root.querySelector("[name=target_faces]:checked").value },
@@ -80,6 +82,10 @@ class Studio {
       minute: "2-digit",
     });
     this.#part("price").hidden = false;
+    const [line] = quote.lines;
+    this.#part("price-detail").hidden = line.operation !== "video_swap";
+    const seconds = Math.ceil(line.quantity / 1000);
+    this.#say("price-detail", fill(this.texts.price_of_video, { seconds, tokens: line.unit_price }));
     const text = isAffordable ? fill(this.texts.price_until, { time }) : this.texts.missing_tokens;
     this.#say("price-status", text);
     this.#part("run").disabled = !isAffordable;
@@ -175,6 +181,7 @@ class Studio {
     this.#watching += 1;
     window.history.replaceState(null, "", this.config.urls.studio);
     this.#part("result-panel").hidden = true;
+    this.#part("player").pause();
     this.#clearProblem();
     this.target.clear();
     this.target.input.focus();
@@ -189,6 +196,13 @@ class Studio {
     this.#part("progress").value = percent;
     this.#say("progress-percent", `${percent} %`);
     this.#say("progress-text", text);
+    this.#showFrames(job.progress);
+  }
+
+  #showFrames({ frames_done: done, frames: all, eta_s: seconds }) {
+    this.#part("progress-frames").hidden = all === null;
+    const text = seconds === null ? this.texts.frames : this.texts.frames_left;
+    this.#say("progress-frames", fill(text, { done, all, seconds }));
   }
 
   #hideProgress() {
@@ -198,10 +212,21 @@ class Studio {
   }
 
   #showResult(job) {
-    this.compare.show({
-      before: `${this.config.urls.assets}/${job.target_asset_id}/content`,
-      after: job.output.url,
-    });
+    const isVideo = job.operation === "video_swap";
+    this.compare.root.hidden = isVideo;
+    this.#part("compare-hint").hidden = isVideo;
+    const player = this.#part("player");
+    player.hidden = !isVideo;
+    if (isVideo) {
+      player.poster = `${this.config.urls.jobs}/${job.id}/thumbnail`;
+      player.src = job.output.url;
+    } else {
+      player.removeAttribute("src");
+      this.compare.show({
+        before: `${this.config.urls.assets}/${job.target_asset_id}/content`,
+        after: job.output.url,
+      });
+    }
     this.#part("download").href = job.output.url;
     const receipt = { tokens: job.receipt.settled, refunded: job.receipt.refunded };
     this.#say("result-text", fill(this.texts.done, receipt));

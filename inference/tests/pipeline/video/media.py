@@ -219,8 +219,8 @@ def _write_sound(output: OutputContainer, track: AudioStream, sound: Sound) -> N
     for start in range(0, count, 1024):
         t = np.arange(start, min(start + 1024, count)) / _RATE_HZ
         wave = (0.3 * np.sin(2 * np.pi * sound.hertz * t)).astype(np.float32)
-        waves = np.stack([wave] * track.channels)
-        frame = AudioFrame.from_ndarray(waves, "fltp", sound.layout)
+        waves = np.repeat(wave, track.channels)[np.newaxis]
+        frame = AudioFrame.from_ndarray(waves, "flt", sound.layout)
         frame.sample_rate = _RATE_HZ
         frame.pts, frame.time_base = start, Fraction(1, _RATE_HZ)
         for packet in track.encode(frame):

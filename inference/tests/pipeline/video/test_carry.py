@@ -6,12 +6,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.audio.resampler import AudioResampler
 from av.stream import Disposition
 
 from inference.pipeline.video.types import OutputOptions, Trim, VideoReport
 from inference.tests.pipeline.video.media import (
     Clip,
     Sound,
+    add_pictures,
     make_clip,
     packet_digests,
     packet_times,
@@ -124,9 +126,14 @@ def test_other_sound_codecs_are_copied_too(tmp_path: Path, codec: str, suffix: s
 def _samples(path: Path) -> tuple[Fraction, np.ndarray]:
     """Start and samples of the first channel, decoded."""
     with av.open(str(path)) as container:
+        # Interleaved: the library reads beyond the planes of eight channels.
+        resampler = AudioResampler(format="flt")
         frames = list(container.decode(audio=0))
         start = (frames[0].pts or 0) * (frames[0].time_base or Fraction(1))
-        return start, np.concatenate([frame.to_ndarray()[0] for frame in frames])
+        pieces = [piece for frame in frames for piece in resampler.resample(frame)]
+        return start, np.concatenate(
+            [piece.to_ndarray().reshape(piece.samples, -1)[:, 0] for piece in pieces]
+        )
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [("aac", "mp4"), ("opus", "webm")])
@@ -166,6 +173,59 @@ def test_sound_that_changes_its_channels_is_encoded_through(tmp_path: Path):
     assert _outcomes(report) == [("aac", "encoded")]
     _, samples = _samples(tmp_path / "out.mp4")
     assert abs(len(samples) / 48_000 - 6) < 0.3
+
+
+@pytest.mark.parametrize("codec", ["aac", "opus"])
+@pytest.mark.parametrize(
+    ("layout", "source_codec"),
+    [
+        ("mono", "pcm_s16le"),
+        ("stereo", "flac"),
+        ("5.1", "pcm_s16le"),
+        ("5.1", "flac"),
+        ("7.1", "pcm_s16le"),
+        ("7.1", "flac"),
+        ("hexagonal", "pcm_s16le"),
+    ],
+)
+def test_every_number_of_channels_can_be_encoded(
+    tmp_path: Path, layout: str, codec: str, source_codec: str
+):
+    clip = Clip(
+        times=tuple(range(0, 2000, 40)), tick_s=_MS, sounds=(Sound(source_codec, layout=layout),)
+    )
+    source = make_clip(tmp_path / "in.mkv", clip)
+    target = tmp_path / ("out.mp4" if codec == "aac" else "out.webm")
+    output = OutputOptions(audio=codec)  # type: ignore[arg-type]
+    report = run(source, target, output=output)
+    assert [line.outcome for line in report.streams] == ["encoded"]
+    start, samples = _samples(target)
+    assert abs(len(samples) / 48_000 + float(start) - 2) < 0.1
+
+
+def test_infinite_samples_do_not_hold_up_the_encoder(tmp_path: Path):
+    """As floats can hold them, and as damaged packets decode to them."""
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as output:
+        pictures = add_pictures(output, "libx264", options={})
+        pictures.width, pictures.height = 96, 64
+        sound = output.add_stream("pcm_f32le", rate=48_000)
+        assert isinstance(sound, av.AudioStream)
+        sound.layout = "mono"
+        for number in range(10):
+            frame = av.VideoFrame(96, 64, "yuv420p")
+            frame.pts = number
+            output.mux(pictures.encode(frame))
+        output.mux(pictures.encode(None))
+        loud = np.full((1, 4800), 0.1, dtype=np.float32)
+        loud[0, ::7], loud[0, 1::7], loud[0, 2::7] = np.inf, np.nan, 1e30
+        samples = av.AudioFrame.from_ndarray(loud, "flt", "mono")
+        samples.sample_rate, samples.pts = 48_000, 0
+        output.mux(sound.encode(samples))
+    report = run(source, tmp_path / "out.mp4", output=OutputOptions(audio="aac"))
+    assert _outcomes(report) == [("pcm_f32le", "encoded")]
+    _, decoded = _samples(tmp_path / "out.mp4")
+    assert np.isfinite(decoded).all()
 
 
 def test_what_the_container_does_not_take_is_encoded_or_reported(tmp_path: Path):

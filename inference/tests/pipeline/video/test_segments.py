@@ -257,6 +257,27 @@ def test_a_trim_is_planned_and_joined(tmp_path: Path):
     assert packet_digests(joined, "audio") == packet_digests(whole, "audio")
 
 
+def test_a_frame_that_is_held_long_behind_a_trim_ends_with_it(tmp_path: Path):
+    # The third frame stays for 50 s, of which the trim takes one.
+    source = make_clip(tmp_path / "in.mkv", _clip("mkv", times=(0, 40, 80, 50_000), sounds=()))
+    trim = Trim(Fraction(0), Fraction(1))
+    plan = plan_segments(source, target_s=2, limits=LIMITS, trim=trim)
+    options = dataclasses.replace(_options(), trim=trim)
+    parts = _render(source, tmp_path, plan, options)
+    report = _join(
+        parts, segments=plan, source=source, target=tmp_path / "joined.mp4", options=options
+    )
+    unsplit = transcode(
+        source=source,
+        target=tmp_path / "whole.mp4",
+        frame_fn=same,
+        options=options,
+        observer=Watcher(),
+    )
+    assert report.frames_out == unsplit.frames_out == 3
+    assert report.duration_s == unsplit.duration_s == 1
+
+
 def test_a_part_shows_its_lead_in_to_the_tracker(tmp_path: Path):
     source = make_clip(tmp_path / "in.mp4", _clip("mp4"))
     plan = plan_segments(source, target_s=3, limits=LIMITS)

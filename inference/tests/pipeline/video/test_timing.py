@@ -3,9 +3,11 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.pipeline.video.errors import VideoTooLongError
 from inference.pipeline.video.timing import (
     OutputClock,
     PtsRepairer,
@@ -61,13 +63,20 @@ def test_a_frame_ends_where_the_next_begins_and_the_last_as_long_as_it_says():
 def test_without_a_rate_every_timestamp_is_kept():
     clock = output_clock(time_base=_MS, zero_pts=1000, fps=None)
     assert clock.tick_s == _MS
-    assert clock.shots(_timed(1033, 1066)) == (Shot(33, 33),)
+    assert clock.shots(_timed(1033, 1066), shots_max=10) == (Shot(33, 33),)
+
+
+def test_a_frame_that_would_be_repeated_for_ever_is_refused_at_once():
+    clock = output_clock(time_base=_MS, zero_pts=0, fps=Fraction(25))
+    assert len(clock.shots(_timed(0, 4000), shots_max=100)) == 100
+    with pytest.raises(VideoTooLongError):
+        clock.shots(_timed(0, 10**15), shots_max=100)
 
 
 def test_a_clock_too_fine_for_containers_is_coarsened():
     clock = output_clock(time_base=Fraction(1, 10**9), zero_pts=0, fps=None)
     assert clock.tick_s == Fraction(1, 90_000)
-    assert clock.shots(_timed(10**9, 10**9 + 1)) == (Shot(90_000, 1),)
+    assert clock.shots(_timed(10**9, 10**9 + 1), shots_max=10) == (Shot(90_000, 1),)
 
 
 def test_the_clock_of_a_new_rate_hits_every_frame_time():
@@ -91,7 +100,11 @@ def test_a_new_rate_keeps_the_duration_and_shows_the_frame_of_the_moment(
         TimedFrame(number, start, start + duration)
         for number, (start, duration) in enumerate(zip(starts, durations, strict=True))
     )
-    written = [(timed.frame, shot) for timed, shots in with_shots(frames, clock) for shot in shots]
+    written = [
+        (timed.frame, shot)
+        for timed, shots in with_shots(frames, clock, shots_max=10_000)
+        for shot in shots
+    ]
     # Written without gap or overlap, at k / fps, and exactly as long as the source.
     position = 0
     for place, (number, shot) in enumerate(written):

@@ -1,0 +1,114 @@
+"""Prices of swaps, promised for a while."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from typing import Final
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from facefusion_site.common.errors import InvalidRequestError
+from inference import runtime, selectors
+from inference.errors import (
+    InvalidTrimError,
+    OperationMismatchError,
+    SourceNotAPictureError,
+    SwapOptionsError,
+)
+from inference.models import MediaAsset, SwapQuote
+from inference.pipeline import errors as pipeline_errors
+from inference.types import SwapOptions, VideoOptions
+from tokens import services as tokens_services
+from tokens.types import Operation, UsageLine
+
+_KINDS: Final = {
+    Operation.IMAGE_SWAP: MediaAsset.Kind.IMAGE,
+    Operation.VIDEO_SWAP: MediaAsset.Kind.VIDEO,
+}
+
+
+def quote_swap(
+    *,
+    owner_id: int,
+    source_asset_id: uuid.UUID,
+    target_asset_id: uuid.UUID,
+    options: SwapOptions,
+    operation: Operation = Operation.IMAGE_SWAP,
+) -> SwapQuote:
+    """Promise a price for putting the source's face on the target, for QUOTE_TTL_S seconds.
+
+    Costs nothing and holds nothing. A video is priced by the started seconds of its wanted part.
+
+    Raises:
+        AssetNotFoundError: an upload does not exist or is somebody else's.
+        SourceNotAPictureError: the source is a video.
+        OperationMismatchError: the operation does not fit the target's kind.
+        InvalidTrimError: the wanted part of the video is empty or lies behind its end.
+        SwapOptionsError: the engine does not take ``options.spec``, or a model is not offered.
+        InvalidRequestError: video options for a picture.
+    """
+    source = selectors.asset(owner_id=owner_id, asset_id=source_asset_id, param="source_asset_id")
+    target = selectors.asset(owner_id=owner_id, asset_id=target_asset_id, param="target_asset_id")
+    if source.kind != MediaAsset.Kind.IMAGE:
+        raise SourceNotAPictureError(_("The source is a video."), param="source_asset_id")
+    if _KINDS[operation] != target.kind:
+        raise OperationMismatchError(
+            _("This operation does not fit the target."),
+            param="operation",
+            target_kind=target.kind.lower(),
+        )
+    options = _checked(options, target=target)
+    line = UsageLine(operation=operation, quantity=_quantity(target, options))
+    price = tokens_services.price_usage(lines=[line])
+    return SwapQuote.objects.create(
+        owner_id=owner_id,
+        operation=operation.name,
+        source=source,
+        target=target,
+        options=options.to_json(),
+        tokens=price.tokens,
+        price_lines=[
+            {
+                "operation": line.operation.value,
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+                "tokens": line.tokens,
+            }
+            for line in price.lines
+        ],
+        expires_at=timezone.now() + dt.timedelta(seconds=settings.QUOTE_TTL_S),
+    )
+
+
+def _checked(options: SwapOptions, *, target: MediaAsset) -> SwapOptions:
+    """The options with what follows from the target filled in."""
+    try:
+        runtime.check_options(options)
+    except pipeline_errors.InvalidOptionsError as error:
+        raise SwapOptionsError(str(error), param=f"options.spec.{error.param}") from error
+    if target.duration_ms is None:
+        if options.video is not None:
+            raise InvalidRequestError(_("The target is a picture."), param="options.video")
+        return options
+    video = options.video or VideoOptions()
+    end_ms = target.duration_ms if video.end_ms is None else video.end_ms
+    if not 0 <= video.start_ms < end_ms or video.start_ms >= target.duration_ms:
+        raise InvalidTrimError(
+            _("The part must lie within the %(ms)d milliseconds of the video.")
+            % {"ms": target.duration_ms},
+            param="options.video",
+            duration_ms=target.duration_ms,
+        )
+    return dataclasses.replace(options, video=video)
+
+
+def _quantity(target: MediaAsset, options: SwapOptions) -> int:
+    """Pictures, or milliseconds of the wanted part of a video."""
+    if options.video is None or target.duration_ms is None:
+        return 1
+    end_ms = target.duration_ms if options.video.end_ms is None else options.video.end_ms
+    return min(end_ms, target.duration_ms) - options.video.start_ms
