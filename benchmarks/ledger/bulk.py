@@ -8,9 +8,10 @@ from statistics import median
 from typing import Final
 
 from benchmarks.ledger import people, ways
-from benchmarks.ledger.results import Results, label, print_table, say
 from benchmarks.ledger.server import Server, copy_of_base
+from benchmarks.ledger.targets import label
 from benchmarks.ledger.ways import Sample, Way, Work
+from benchmarks.reporting import Report, print_table, say
 from tokens import audit
 
 WAYS: Final[dict[str, Way]] = {
@@ -34,7 +35,7 @@ SLOW: Final = ("loop", "orm")
 
 
 def measure(
-    *, server: Server, results: Results, actor_id: int, sizes: Sequence[int], rounds: int
+    *, server: Server, report: Report, actor_id: int, sizes: Sequence[int], rounds: int
 ) -> None:
     """Measure every way at every size, each round from a fresh copy of the database.
 
@@ -55,12 +56,12 @@ def measure(
                         samples[name, size].append(ways.measure(way=way, work=work))
                 if name in {"atomic", "soft_fail"} and turn == 1:
                     _require_balance()
-    _report(results=results, sizes=sizes, samples=samples)
+    _report(report=report, sizes=sizes, samples=samples)
 
 
 def _report(
     *,
-    results: Results,
+    report: Report,
     sizes: Sequence[int],
     samples: dict[tuple[str, int], list[Sample]],
 ) -> None:
@@ -70,32 +71,26 @@ def _report(
         row: list[object] = [title]
         for size in sizes:
             row += [seconds[name, size] * 1_000, size / seconds[name, size]]
-            results.add(f"bulk_{name}_{label(size)}_rows_per_s", size / seconds[name, size])
+            report.add(f"bulk_{name}_{label(size)}_rows_per_s", size / seconds[name, size])
         wal = median(sample.wal_bytes for sample in samples[name, max(sizes)]) / max(sizes)
-        row.append(results.add(f"wal_bytes_per_row_{name}", wal))
+        row.append(report.add(f"wal_bytes_per_row_{name}", wal))
         rows.append(row)
     head = ["way"]
     for size in sizes:
         head += [f"{size:,} ms", "rows/s"]
-    print_table(
-        title="Bulk recharge (medians)", head=[*head, f"WAL bytes/row at {max(sizes):,}"], rows=rows
-    )
+    print_table("Bulk recharge (medians)", [*head, f"WAL bytes/row at {max(sizes):,}"], rows)
     rows = []
     for mode in ("atomic", "soft_fail"):
         for other in ("loop", "sql", "orm"):
             ratios = [
-                results.add(
+                report.add(
                     f"bulk_{mode}_{label(size)}_vs_{other}",
                     seconds[other, size] / seconds[mode, size],
                 )
                 for size in sizes
             ]
             rows.append([f"{TITLES[mode]} against {TITLES[other]}", *ratios])
-    print_table(
-        title="Times as fast (below 1: slower)",
-        head=["", *(f"{size:,}" for size in sizes)],
-        rows=rows,
-    )
+    print_table("Times as fast (below 1: slower)", ["", *(f"{size:,}" for size in sizes)], rows)
 
 
 def _require_balance() -> None:

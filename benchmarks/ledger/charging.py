@@ -14,8 +14,8 @@ from typing import Final, TypedDict
 from benchmarks.ledger import people, pgbench
 from benchmarks.ledger.children import SPAWN, Child, children
 from benchmarks.ledger.clients import Held
-from benchmarks.ledger.results import Results, print_table, say
 from benchmarks.ledger.server import Server, copy_of_base
+from benchmarks.reporting import Report, print_table, say
 
 ACCOUNTS: Final = 1_000
 CLIENTS: Final = (1, 8, 32)
@@ -44,7 +44,7 @@ class Stalls:
     worst: float
 
 
-def measure_rates(*, server: Server, results: Results, seconds: float, rounds: int) -> None:
+def measure_rates(*, server: Server, report: Report, seconds: float, rounds: int) -> None:
     """Charges per second on one account and on a thousand, beside ``pgbench`` in turn."""
     pgbench.prepare(server=server)
     with (
@@ -67,30 +67,30 @@ def measure_rates(*, server: Server, results: Results, seconds: float, rounds: i
                 }
                 for name, rate in taken.items():
                     rates[count, name].append(rate)
-    _report_rates(results=results, rates={key: median(taken) for key, taken in rates.items()})
+    _report_rates(report=report, rates={key: median(taken) for key, taken in rates.items()})
 
 
-def _report_rates(*, results: Results, rates: Mapping[tuple[int, str], float]) -> None:
+def _report_rates(*, report: Report, rates: Mapping[tuple[int, str], float]) -> None:
     rows: list[list[object]] = []
     for count in CLIENTS:
         tpcb = rates[count, "tpcb"]
         ratio = rates[count, "spread"] / tpcb
         if count == CLIENTS_COMPARED:
-            results.add("hold_settle_vs_pgbench", ratio)
+            report.add("hold_settle_vs_pgbench", ratio)
         rows.append(
             [
                 count,
-                results.add(f"hold_settle_hot_{count}_per_s", rates[count, "hot"]),
-                results.add(f"hold_settle_{ACCOUNTS}_{count}_per_s", rates[count, "spread"]),
-                results.add(f"hold_settle_calls_{count}_per_s", rates[count, "calls"]),
-                results.add(f"pgbench_{count}_per_s", tpcb),
-                results.add(f"hold_settle_{count}_vs_pgbench", ratio),
-                results.add(f"hold_settle_calls_{count}_vs_pgbench", rates[count, "calls"] / tpcb),
+                report.add(f"hold_settle_hot_{count}_per_s", rates[count, "hot"]),
+                report.add(f"hold_settle_{ACCOUNTS}_{count}_per_s", rates[count, "spread"]),
+                report.add(f"hold_settle_calls_{count}_per_s", rates[count, "calls"]),
+                report.add(f"pgbench_{count}_per_s", tpcb),
+                report.add(f"hold_settle_{count}_vs_pgbench", ratio),
+                report.add(f"hold_settle_calls_{count}_vs_pgbench", rates[count, "calls"] / tpcb),
             ]
         )
     print_table(
-        title="Holds with their settlements per second (medians; 1,000 accounts but for the first)",
-        head=[
+        "Holds with their settlements per second (medians; 1,000 accounts but for the first)",
+        [
             "clients",
             "services, one account",
             "services",
@@ -99,12 +99,12 @@ def _report_rates(*, results: Results, rates: Mapping[tuple[int, str], float]) -
             "services : TPC-B",
             "calls : TPC-B",
         ],
-        rows=rows,
+        rows,
     )
 
 
 def measure_stalls(
-    *, server: Server, results: Results, actor_id: int, size: int, rounds: int
+    *, server: Server, report: Report, actor_id: int, size: int, rounds: int
 ) -> None:
     """How late holds on the accounts of a batch are while it is applied."""
     refs, owner_ids = people.references(limit=size), people.owner_ids(limit=size)
@@ -120,15 +120,15 @@ def measure_stalls(
             [
                 f"{size:,} lines, {mode}" if mode else "no batch",
                 sum(stalls.count for stalls in taken),
-                results.add(f"hold_p50_ms_{name}", median(stalls.p50 for stalls in taken)),
-                results.add(f"hold_p99_ms_{name}", median(stalls.p99 for stalls in taken)),
-                results.add(f"hold_max_ms_{name}", max(stalls.worst for stalls in taken)),
+                report.add(f"hold_p50_ms_{name}", median(stalls.p50 for stalls in taken)),
+                report.add(f"hold_p99_ms_{name}", median(stalls.p99 for stalls in taken)),
+                report.add(f"hold_max_ms_{name}", max(stalls.worst for stalls in taken)),
             ]
         )
     print_table(
-        title=f"A hold among {CHARGES_PER_S} charges per second (p50, p99: medians of runs)",
-        head=["beside", "holds", "p50 ms", "p99 ms", "worst ms"],
-        rows=rows,
+        f"A hold among {CHARGES_PER_S} charges per second (p50, p99: medians of runs)",
+        ["beside", "holds", "p50 ms", "p99 ms", "worst ms"],
+        rows,
     )
 
 

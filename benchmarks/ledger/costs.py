@@ -9,9 +9,9 @@ from typing import Final
 from django.db import connection
 
 from benchmarks.ledger import people, ways
-from benchmarks.ledger.results import Results, print_table, say
 from benchmarks.ledger.server import Server, copy_of_base
 from benchmarks.ledger.ways import Sample, Work
+from benchmarks.reporting import Report, print_table, say
 
 CHECKS: Final = "the checks of transfers, lots and lines"
 DROP_CHECKS_SQL: Final = """
@@ -54,7 +54,7 @@ VARIANTS: Final = {
 }
 
 
-def measure(*, server: Server, results: Results, actor_id: int, size: int, rounds: int) -> None:
+def measure(*, server: Server, report: Report, actor_id: int, size: int, rounds: int) -> None:
     """Recharge once per variant and round, all variants in turn."""
     refs = people.references(limit=size)
     samples: defaultdict[str, list[Sample]] = defaultdict(list)
@@ -77,11 +77,11 @@ def measure(*, server: Server, results: Results, actor_id: int, size: int, round
         for name, taken_s in seconds.items()
     ]
     for number, taken_s in enumerate(seconds.values()):
-        results.add(f"cost_variant_{number}_s", taken_s)
+        report.add(f"cost_variant_{number}_s", taken_s)
     print_table(
-        title=f"An atomic recharge of {size:,} lines (medians of {rounds})",
-        head=["tables", "seconds", "against as it is", "WAL bytes/row"],
-        rows=rows,
+        f"An atomic recharge of {size:,} lines (medians of {rounds})",
+        ["tables", "seconds", "against as it is", "WAL bytes/row"],
+        rows,
     )
 
 

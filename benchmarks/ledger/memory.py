@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from benchmarks.ledger import people, ways
 from benchmarks.ledger.children import children
-from benchmarks.ledger.results import Results, label, print_table, say
 from benchmarks.ledger.server import Server
+from benchmarks.ledger.targets import label
+from benchmarks.reporting import Report, print_table, say
 
 
-def measure(*, server: Server, results: Results, actor_id: int, sizes: Sequence[int]) -> None:
+def measure(*, server: Server, report: Report, actor_id: int, sizes: Sequence[int]) -> None:
     """Recharge from files of these sizes, each in a child process of its own."""
     rows: list[list[object]] = []
     for size in sizes:
@@ -24,7 +25,5 @@ def measure(*, server: Server, results: Results, actor_id: int, sizes: Sequence[
             peak = child.call(
                 "benchmarks.ledger.clients:recharge_file", path=str(path), actor_id=actor_id
             )
-        rows.append([f"{size:,}", results.add(f"peak_mb_{label(size)}", peak)])
-    print_table(
-        title="Peak memory of the client: a CSV file, soft-fail", head=["lines", "MiB"], rows=rows
-    )
+        rows.append([f"{size:,}", report.add(f"peak_mb_{label(size)}", peak)])
+    print_table("Peak memory of the client: a CSV file, soft-fail", ["lines", "MiB"], rows)

@@ -11,8 +11,9 @@ from typing import Final
 from django.core.management import call_command
 
 from benchmarks.ledger import bulk, charging, costs, memory, people
-from benchmarks.ledger.results import Results, print_table, say
 from benchmarks.ledger.server import Server, describe
+from benchmarks.ledger.targets import TARGETS
+from benchmarks.reporting import Report, print_table, say
 
 SIZES: Final = (100, 1_000, 10_000, 100_000)
 QUICK_SIZES: Final = (100, 1_000, 10_000)
@@ -29,7 +30,7 @@ def run(*, server: Server, is_quick: bool, is_about_costs: bool) -> None:
         is_about_costs: measure the variants of the tables instead.
     """
     started = time.monotonic()
-    results = Results()
+    report = Report(bench="ledger", targets=TARGETS)
     sizes = QUICK_SIZES if is_quick else SIZES
     accounts_count = max(sizes)
     say(f"preparing {accounts_count:,} accounts")
@@ -40,23 +41,22 @@ def run(*, server: Server, is_quick: bool, is_about_costs: bool) -> None:
     people.open_wallets(actor_id=actor_id, limit=accounts_count)
     if is_about_costs:
         costs.measure(
-            server=server, results=results, actor_id=actor_id, size=accounts_count, rounds=3
+            server=server, report=report, actor_id=actor_id, size=accounts_count, rounds=3
         )
     else:
         rounds = 1 if is_quick else 3
         charging.measure_rates(
-            server=server, results=results, seconds=2 if is_quick else 5, rounds=rounds
+            server=server, report=report, seconds=2 if is_quick else 5, rounds=rounds
         )
-        bulk.measure(server=server, results=results, actor_id=actor_id, sizes=sizes, rounds=rounds)
+        bulk.measure(server=server, report=report, actor_id=actor_id, sizes=sizes, rounds=rounds)
         charging.measure_stalls(
-            server=server, results=results, actor_id=actor_id, size=accounts_count, rounds=rounds
+            server=server, report=report, actor_id=actor_id, size=accounts_count, rounds=rounds
         )
         memory_sizes = QUICK_MEMORY_SIZES if is_quick else MEMORY_SIZES
         people.add_accounts(first=accounts_count + 1, last=max(memory_sizes))
-        memory.measure(server=server, results=results, actor_id=actor_id, sizes=memory_sizes)
-        results.print_targets()
-    results.add("run_s", time.monotonic() - started)
-    results.print_json()
+        memory.measure(server=server, report=report, actor_id=actor_id, sizes=memory_sizes)
+    report.add("run_s", time.monotonic() - started)
+    report.finish()
 
 
 def _print_machine() -> None:
@@ -67,7 +67,7 @@ def _print_machine() -> None:
         ["Python", platform.python_version()],
     ]
     rows += [[name, value] for name, value in describe().items()]
-    print_table(title="Where", head=["", ""], rows=rows)
+    print_table("Where", ["", ""], rows)
 
 
 def _processor() -> str:
