@@ -1,4 +1,4 @@
-"""An immediate shutdown of PostgreSQL at random moments of money work; then recovery and the rest of it.
+"""Immediate shutdowns of PostgreSQL at random moments of money work; then recovery, and the rest.
 
 CRASH_POINTS sets the number of crashes (50 by default, spread over the kinds of work), CRASH_SEED
 repeats the moments of an earlier run.
