@@ -1,21 +1,16 @@
-"""Users and their API keys."""
+"""Users."""
 
 from __future__ import annotations
 
 import secrets
-import uuid
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
-from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts import factor_secrets
 from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Plan, Role
 
 
@@ -116,98 +111,3 @@ class User(AbstractUser):
         if self.is_active and self.role == Role.OPERATOR:
             return True
         return super().has_module_perms(app_label)
-
-
-class ApiKey(models.Model):
-    """A credential for programs. Only a keyed hash is stored; the key itself is shown once."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        related_name="+",
-        verbose_name=_("user"),
-    )
-    name = models.CharField(_("name"), max_length=100)
-    key_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)
-    last4 = models.CharField(_("last four characters"), max_length=4, editable=False)
-    scopes = ArrayField(models.CharField(max_length=32), verbose_name=_("scopes"))
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
-    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
-    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("API key")
-        verbose_name_plural = _("API keys")
-        indexes = [models.Index(name="accounts_key_by_user", fields=["user", "-created_at"])]
-        constraints = [
-            models.CheckConstraint(
-                name="accounts_key_has_scope", condition=models.Q(scopes__len__gt=0)
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} (…{self.last4})"
-
-
-class Authenticator(TOTPDevice):  # type: ignore[misc]  # django-otp has no types
-    """An authenticator app; ``key`` holds its secret encrypted, see ``factor_secrets``.
-
-    The same rows as django-otp's own model, which would take the ciphertext for the secret and
-    accept no code.
-    """
-
-    class Meta:
-        proxy = True
-        verbose_name = _("authenticator")
-        verbose_name_plural = _("authenticators")
-
-    @property
-    def bin_key(self) -> bytes:
-        """The secret itself; raises what ``factor_secrets.unseal`` raises."""
-        return factor_secrets.unseal(text=self.key, user_id=self.user_id)
-
-
-class RecoveryCode(models.Model):
-    """A one-time substitute for the authenticator; only a keyed hash is stored."""
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        related_name="+",
-        verbose_name=_("user"),
-    )
-    code_hash = models.CharField(_("hash"), max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("recovery code")
-        verbose_name_plural = _("recovery codes")
-
-    def __str__(self) -> str:
-        return f"Recovery code {self.pk}"
-
-
-class StepUpGrant(models.Model):
-    """A second factor proven with one session or one access token, good for a few minutes.
-
-    It is bound to the credential: another sign-in of the same person proves for itself.
-    """
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        related_name="+",
-        verbose_name=_("user"),
-    )
-    credential_hash = models.CharField(_("credential"), max_length=64, unique=True, editable=False)
-    proven_at = models.DateTimeField(_("proven at"))
-
-    class Meta:
-        verbose_name = _("proven second factor")
-        verbose_name_plural = _("proven second factors")
-
-    def __str__(self) -> str:
-        return f"Second factor of {self.user_id}"
