@@ -49,6 +49,7 @@ _SPEC_PARTS: Final = frozenset(
         "swapper",
         "masks",
         "face_enhancer",
+        "frame_enhancer",
         "colour",
         "tracker",
     ]
@@ -101,6 +102,7 @@ def swap(
         request=SwapRequest(
             spec=_spec(options),
             identities=[IdentityPictures(images_bgr=[source_bgr])],
+            pixels_max=settings.IMAGE_PIXELS_MAX,
         ),
         target_bgr=target_bgr,
         observer=observer,
@@ -292,6 +294,8 @@ def check_options(options: SwapOptions) -> None:
     named += [] if swapper == BUILT_IN_SWAPPER else [("swapper.model", swapper)]
     if spec.face_enhancer is not None:
         named.append(("face_enhancer.model", spec.face_enhancer.model))
+    if spec.frame_enhancer is not None:
+        named.append(("frame_enhancer.model", spec.frame_enhancer.model))
     for param, key in named:
         model = registry.models.get(key)
         if model is None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from inference.pipeline.analysis.analyser import (
     AnalysisOptions,
     FaceAnalyser,
@@ -15,6 +17,7 @@ from inference.pipeline.analysis.analyser import (
 from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.engine import RECOGNISER, Engine
 from inference.pipeline.enhancers.face import FaceEnhancer
+from inference.pipeline.enhancers.frame import FrameEnhancer
 from inference.pipeline.errors import (
     InvalidOptionsError,
     NoFaceFoundError,
@@ -28,6 +31,7 @@ from inference.pipeline.paste.blend import Adjuster
 from inference.pipeline.paste.temporal import TrackSmoother
 from inference.pipeline.selection.casting import Cast, Director, Role
 from inference.pipeline.selection.select import in_order
+from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swappers.base import PreparedSource, SourcePicture
 from inference.pipeline.swappers.catalogue import open_swapper
@@ -45,26 +49,33 @@ class IdentityPictures:
     Attributes:
         images_bgr: (H, W, 3) uint8 BGR each; of each the largest face counts.
         takes_largest: False insists on exactly one face in each picture.
+        points: of each picture x, y in px inside the face that counts, or None; empty: of none.
     """
 
     images_bgr: Sequence[Image]
     takes_largest: bool = False
+    points: Sequence[tuple[float, float] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPerson:
-    """A person of the target, shown by a picture of her.
+    """A person of the target: shown by a picture of her, by her embedding, or by her place.
 
     Attributes:
-        image_bgr: (H, W, 3) uint8 BGR, often the target itself or a frame of it.
-        identity: number of the identity that she gets.
+        image_bgr: (H, W, 3) uint8 BGR, often the target itself or a frame of it; None where one of
+            the others says who is meant.
+        identity: number of the identity that she gets; None: she is known, and left as she is.
         point: x, y in px inside her face, where the picture shows several; None: the face at
             ``selector.reference_position`` in the selector's order.
+        embedding: of her face, by ``SwapRequest.matcher``.
+        box_xyxy: left, top, right, bottom in px: where her face is in a single picture.
     """
 
-    image_bgr: Image
-    identity: int = 0
+    image_bgr: Image | None = None
+    identity: int | None = 0
     point: tuple[float, float] | None = None
+    embedding: Embedding | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +86,17 @@ class SwapRequest:
         spec: how to swap.
         identities: whose faces are put onto others; at least one.
         people: for the modes reference (one) and mapping: who is meant.
+        matcher: key of the recogniser that tells people apart, the one that made the embeddings of
+            ``people``; None: the swapper's own.
+        pixels_max: most pixels of a picture that is enlarged; None sets no limit. That of videos is
+            among their own limits.
     """
 
     spec: SwapSpec
     identities: Sequence[IdentityPictures]
     people: Sequence[TargetPerson] = ()
+    matcher: str | None = None
+    pixels_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,8 @@ class Job:
     identities: tuple[PreparedSource, ...]
     identity_embeddings: tuple[Embedding, ...]
     recogniser: str
+    matcher: str
+    frame_enhancer: FrameEnhancer | None
 
     def assign(self, image_bgr: Image, cast: Cast, *, cover: CoverHint | None = None) -> Assignment:
         """What the painter needs for one face; ``cover`` is known from earlier frames."""
@@ -121,8 +140,8 @@ class Job:
         return TrackSmoother(share=1, colour=self.spec.colour)
 
     def embed(self, image_bgr: Image, landmarks: Landmarks) -> Embedding:
-        """Identity of a face by the job's recogniser."""
-        model = self.engine.model(self.recogniser)
+        """Identity of a face by the recogniser that tells the people of the target apart."""
+        model = self.engine.model(self.matcher)
         return embed_face(model, image_bgr=image_bgr, landmarks=landmarks)
 
 
@@ -143,7 +162,8 @@ def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
             engine.safety.require(image_bgr, where="source")
     swapper = open_swapper(engine.pool, spec.swapper)
     finder = FaceAnalyser(engine.pool, _analysis(spec, score_min=_SOURCE_SCORE_MIN))
-    pictures = [_source_pictures(finder, identity) for identity in request.identities]
+    analyser = FaceAnalyser(engine.pool, _analysis(spec, score_min=spec.detector.score_min))
+    pictures = [_source_pictures(finder, analyser, identity) for identity in request.identities]
     recogniser = swapper.recogniser or RECOGNISER
     model = engine.model(recogniser)
     embeddings = [
@@ -155,12 +175,8 @@ def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
         )
         for of_one in pictures
     ]
-    analyser = FaceAnalyser(engine.pool, _analysis(spec, score_min=spec.detector.score_min))
-    roles = []
-    for person in request.people:
-        face = _meant(analyser, spec, person)
-        embedding = embed_face(model, image_bgr=person.image_bgr, landmarks=face.landmarks)
-        roles.append(Role(embedding=embedding, identity=person.identity))
+    matcher = request.matcher or recogniser
+    roles = [_role(analyser, engine.model(matcher), spec, person) for person in request.people]
     return Job(
         engine=engine,
         spec=spec,
@@ -174,7 +190,15 @@ def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
         identities=tuple(swapper.prepare(of_one) for of_one in pictures),
         identity_embeddings=tuple(embeddings),
         recogniser=recogniser,
+        matcher=matcher,
+        frame_enhancer=_frame_enhancer(engine, spec),
     )
+
+
+def _frame_enhancer(engine: Engine, spec: SwapSpec) -> FrameEnhancer | None:
+    if spec.frame_enhancer is None:
+        return None
+    return FrameEnhancer(engine.pool, spec.frame_enhancer)
 
 
 def _enhancer(engine: Engine, spec: SwapSpec) -> FaceEnhancer | None:
@@ -189,13 +213,14 @@ def _check_people(request: SwapRequest) -> None:
     if not identities or not all(identity.images_bgr for identity in identities):
         raise InvalidOptionsError("sources", "at least one picture is needed")
     mode = spec.selector.mode
-    if mode == "reference" and len(people) != 1:
+    meant = [person.identity for person in people if person.identity is not None]
+    if mode == "reference" and len(meant) != 1:
         raise InvalidOptionsError("selector.mode", "reference needs one picture of who is meant")
-    if mode == "mapping" and not people:
+    if mode == "mapping" and not meant:
         raise InvalidOptionsError("selector.mode", "mapping needs to know who is meant")
     if mode not in ("reference", "mapping") and len(identities) > 1:
         raise InvalidOptionsError("sources", f"the mode '{mode}' takes one identity")
-    if any(not 0 <= person.identity < len(identities) for person in people):
+    if any(not 0 <= identity < len(identities) for identity in meant):
         raise InvalidOptionsError("mapping", "names an identity that the job does not have")
 
 
@@ -208,9 +233,17 @@ def _analysis(spec: SwapSpec, *, score_min: float) -> AnalysisOptions:
     )
 
 
-def _source_pictures(finder: FaceAnalyser, identity: IdentityPictures) -> list[SourcePicture]:
+def _source_pictures(
+    finder: FaceAnalyser, analyser: FaceAnalyser, identity: IdentityPictures
+) -> list[SourcePicture]:
     pictures = []
-    for image_bgr in identity.images_bgr:
+    points = identity.points or [None] * len(identity.images_bgr)
+    for image_bgr, point in zip(identity.images_bgr, points, strict=True):
+        if point is not None:
+            # Somebody chose this face: it need not be seen as well as one that is just found.
+            face = _face_at(usable(analyser.find(image_bgr), where="source"), point, where="source")
+            pictures.append(SourcePicture(image_bgr=image_bgr, landmarks=face.landmarks))
+            continue
         faces = usable(finder.find(image_bgr), where="source")
         if len(faces) > 1 and not identity.takes_largest:
             raise SeveralFacesError("source", len(faces))
@@ -229,14 +262,25 @@ def usable(found: FoundFaces, *, where: Where) -> list[Face]:
     return largest_first(found.faces)
 
 
-def _meant(analyser: FaceAnalyser, spec: SwapSpec, person: TargetPerson) -> Face:
-    faces = usable(analyser.find(person.image_bgr), where="target")
-    if person.point is not None:
-        x, y = person.point
-        inside = [face for face in faces if _is_inside(face, x, y)]
-        if not inside:
-            raise NoFaceFoundError("target")
-        return inside[0]
+def _role(analyser: FaceAnalyser, model: LoadedModel, spec: SwapSpec, person: TargetPerson) -> Role:
+    if person.box_xyxy is not None:
+        box_xyxy = np.asarray(person.box_xyxy, dtype=np.float32)
+        return Role(identity=person.identity, box_xyxy=box_xyxy)
+    if person.embedding is not None:
+        return Role(identity=person.identity, embedding=person.embedding)
+    if person.image_bgr is None:
+        raise InvalidOptionsError("mapping", "nothing says who is meant")
+    face = _meant(analyser, spec, person.image_bgr, person.point)
+    embedding = embed_face(model, image_bgr=person.image_bgr, landmarks=face.landmarks)
+    return Role(identity=person.identity, embedding=embedding)
+
+
+def _meant(
+    analyser: FaceAnalyser, spec: SwapSpec, image_bgr: Image, point: tuple[float, float] | None
+) -> Face:
+    faces = usable(analyser.find(image_bgr), where="target")
+    if point is not None:
+        return _face_at(faces, point, where="target")
     ordered = in_order(faces, spec.selector.order)
     position = spec.selector.reference_position
     if position >= len(ordered):
@@ -244,6 +288,20 @@ def _meant(analyser: FaceAnalyser, spec: SwapSpec, person: TargetPerson) -> Face
             "selector.reference_position", f"the reference has {len(ordered)} usable faces"
         )
     return ordered[position]
+
+
+def _face_at(faces: Sequence[Face], point: tuple[float, float], *, where: Where) -> Face:
+    """The face around a point; of several, the one whose middle is nearest."""
+    x, y = point
+    inside = [face for face in faces if _is_inside(face, x, y)]
+    if not inside:
+        raise NoFaceFoundError(where)
+    return min(inside, key=lambda face: _distance_px(face, x, y))
+
+
+def _distance_px(face: Face, x: float, y: float) -> float:
+    left, top, right, bottom = face.detection.box_xyxy
+    return float(np.hypot((left + right) / 2 - x, (top + bottom) / 2 - y))
 
 
 def _is_inside(face: Face, x: float, y: float) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from inference.pipeline.analysis.analyser import LandmarkerOptions
 from inference.pipeline.analysis.detection import DetectorOptions
 from inference.pipeline.enhancers.face import FaceEnhancerOptions
+from inference.pipeline.enhancers.frame import FrameEnhancerOptions
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.masks.combine import MaskOptions
 from inference.pipeline.paste.colour import ColourOptions
@@ -32,6 +33,7 @@ class SwapSpec:
         swapper: how to swap.
         masks: where to paint.
         face_enhancer: what works on each face after its swap; None: nothing does.
+        frame_enhancer: what enlarges each frame after its swaps; None: nothing does.
         colour: how far a swapped face takes on the colours of its target.
         tracker: how faces are followed through a video.
         allow_race: whether a filter may ask for the guessed race.
@@ -43,6 +45,7 @@ class SwapSpec:
     swapper: SwapperOptions = field(default_factory=SwapperOptions)
     masks: MaskOptions = field(default_factory=MaskOptions)
     face_enhancer: FaceEnhancerOptions | None = None
+    frame_enhancer: FrameEnhancerOptions | None = None
     colour: ColourOptions = field(default_factory=ColourOptions)
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
     allow_race: bool = False

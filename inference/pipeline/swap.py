@@ -7,6 +7,7 @@ from typing import Final
 
 from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.engine import Engine
+from inference.pipeline.enhancers.frame import check_result_size
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
 from inference.pipeline.frame import swap_frame
 from inference.pipeline.job import Job, SwapRequest, prepare_job, usable
@@ -14,6 +15,8 @@ from inference.pipeline.selection.casting import Cast
 from inference.pipeline.types import FaceReport, Image, Observer, SwapResult
 
 STAGES: Final = ("detect", "prepare", "swap", "blend")
+# Of the stage blend, where the picture is enlarged.
+_ENLARGING_SHARE: Final = 0.9
 
 
 def swap_image(
@@ -30,11 +33,19 @@ def swap_image(
     Raises:
         NoFaceFoundError: a picture has no usable face, or none that is meant.
         SeveralFacesError: a picture has several faces where one is needed.
-        InvalidOptionsError: see ``prepare_job``.
+        InvalidOptionsError: see ``prepare_job``; or the picture would grow beyond
+            ``request.pixels_max``.
         ContentBlockedError: the deployment refuses a source, the target or the result.
         StoppedError: the observer asked to stop.
     """
     enter(observer, "detect", 0.0)
+    if request.pixels_max is not None:
+        check_result_size(
+            engine.pool.registry,
+            request.spec.frame_enhancer,
+            size_px=(target_bgr.shape[1], target_bgr.shape[0]),
+            pixels_max=request.pixels_max,
+        )
     job = prepare_job(engine=engine, request=request)
     engine.safety.require(target_bgr, where="target")
     enter(observer, "detect", 0.5)
@@ -60,12 +71,18 @@ def _swap(job: Job, target_bgr: Image, casts: Sequence[Cast], observer: Observer
     )
     observer.progress("swap", 1.0)
     job.engine.safety.require(result, where="result")
+    done, shown = 0.0, result
+    if job.frame_enhancer is not None:
+        done = _ENLARGING_SHARE
+        shown = job.frame_enhancer.enhance(
+            result, on_share=lambda share: enter(observer, "blend", share * _ENLARGING_SHARE)
+        )
     reports = []
     for index, cast in enumerate(casts):
-        enter(observer, "blend", index / len(casts))
+        enter(observer, "blend", done + (1 - done) * index / len(casts))
         reports.append(_report(job, cast, target_bgr, result))
     observer.progress("blend", 1.0)
-    return SwapResult(image_bgr=result, faces=tuple(reports))
+    return SwapResult(image_bgr=shown, faces=tuple(reports))
 
 
 def _report(job: Job, cast: Cast, target_bgr: Image, result_bgr: Image) -> FaceReport:
@@ -83,6 +100,7 @@ def _report(job: Job, cast: Cast, target_bgr: Image, result_bgr: Image) -> FaceR
         landmark_score=face.landmarks.score,
         similarity_before=before,
         similarity_after=after,
+        person=cast.person,
     )
 
 

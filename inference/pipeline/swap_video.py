@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from inference.pipeline.engine import LANDMARKER, Engine
+from inference.pipeline.enhancers.frame import check_result_size
 from inference.pipeline.errors import ContentWhere, NoFaceFoundError, PipelineError
 from inference.pipeline.frame import swap_frame
 from inference.pipeline.job import Job, SwapRequest, prepare_job
@@ -49,6 +50,7 @@ class VideoSwapReport:
         frames_swapped: frames in which at least one face was swapped.
         faces_swapped: faces swapped, over all frames.
         tracks_count: faces that were followed, each from its first to its last frame.
+        frames_by_person: frames in which each person that the request named was swapped.
         track_s: seconds spent on finding and following.
         paint_s: seconds spent on swapping and pasting, over all threads.
     """
@@ -60,6 +62,7 @@ class VideoSwapReport:
     tracks_count: int
     track_s: float
     paint_s: float
+    frames_by_person: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +106,19 @@ def swap_video(
         SeveralFacesError: the mode is ``one`` and a frame has more.
         StoppedError: the observer asked to stop.
         ContentBlockedError: the deployment refuses a source, the target or the result.
+        InvalidOptionsError: see ``prepare_job``; or frames would grow beyond the limits.
         PipelineError: the video cannot be read or written, see ``transcode``.
     """
     enter(observer, "detect", 0.0)
+    info = probe_video(paths.target, limits=options.limits)
+    check_result_size(
+        engine.pool.registry,
+        request.spec.frame_enhancer,
+        size_px=(info.width, info.height),
+        pixels_max=options.limits.pixels_max,
+    )
     job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
     observer.progress("prepare", 1.0)
-    info = probe_video(paths.target, limits=options.limits)
     run = VideoRun(job, fps=float(info.fps), frames_total=_frames_total(options, info, segment))
     video = transcode(
         source=paths.target,
@@ -188,6 +198,7 @@ class VideoRun:
         self._lock = threading.Lock()
         self._frames_with_faces = 0
         self._frames_swapped = 0
+        self._frames_by_person = [0] * len(job.director.roles)
         self._paint_s = 0.0
         self._track_s = 0.0
         self.faces_swapped = 0
@@ -207,21 +218,31 @@ class VideoRun:
             self._frames_with_faces += bool(tracked)
             self._frames_swapped += bool(casts)
             self.faces_swapped += len(casts)
+            for person in {part.cast.person for part in casts} - {None}:
+                self._frames_by_person[person] += 1
         return casts
 
     def paint(self, frame: Frame, parts: object) -> Image:
         """Swap the faces of one frame; any thread, any order."""
         assert isinstance(parts, list), "the tracker casts every frame"
-        if not parts or frame.is_lead_in:
+        if frame.is_lead_in:
             return frame.image_bgr
         started = time.perf_counter()
+        result = self._swap(frame, parts) if parts else frame.image_bgr
+        # All frames of a result have one size, so those without a face are enlarged too.
+        if self._job.frame_enhancer is not None:
+            result = self._job.frame_enhancer.enhance(result)
+        spent = time.perf_counter() - started
+        with self._lock:
+            self._paint_s += spent
+        return result
+
+    def _swap(self, frame: Frame, parts: Sequence[_Part]) -> Image:
         assignments = [
             self._job.assign(frame.image_bgr, part.cast, cover=part.cover) for part in parts
         ]
         result = swap_frame(frame.image_bgr, painter=self._job.painter, assignments=assignments)
-        spent = time.perf_counter() - started
         with self._lock:
-            self._paint_s += spent
             if self._result_sampler.is_due(frame.index):
                 self._result_sampler.look(result)
         return result
@@ -245,6 +266,7 @@ class VideoRun:
             tracks_count=self._tracker.tracks_count,
             track_s=self._track_s,
             paint_s=self._paint_s,
+            frames_by_person=tuple(self._frames_by_person),
         )
 
     def _cover(

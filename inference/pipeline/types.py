@@ -166,6 +166,7 @@ class FaceReport:
         landmark_score: 0..1, see ``Landmarks.score``.
         similarity_before: cosine of the target's own face to the source, -1..1.
         similarity_after: cosine of the swapped face to the source, -1..1.
+        person: which of the people that the request named it is; None where it named nobody.
     """
 
     box_xyxy: tuple[float, float, float, float]
@@ -173,11 +174,15 @@ class FaceReport:
     landmark_score: float
     similarity_before: float
     similarity_after: float
+    person: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SwapResult:
-    """The new picture, (H, W, 3) uint8 BGR, and one report per swapped face."""
+    """The new picture, (H, W, 3) uint8 BGR, and one report per swapped face.
+
+    The reports are in pixels of the target, also where the new picture is enlarged.
+    """
 
     image_bgr: Image
     faces: tuple[FaceReport, ...]

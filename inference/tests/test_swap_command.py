@@ -112,6 +112,13 @@ def test_a_video_without_a_face_leaves_nothing_behind(tmp_path):
         ((SOURCE, TARGET, "out.png"), {"model": "no_such"}, "invalid_options: swapper.model"),
         ((SOURCE, TARGET, "out.png"), {"model": "inswapper_128"}, "model_not_allowed"),
         ((SOURCE, TARGET, "out.png"), {"faces": "reference"}, "reference needs one picture"),
+        ((SOURCE, TARGET, "out.png"), {"frame_enhancer": "xseg_1"}, "frame_enhancer.model: 'xseg"),
+        (
+            (SOURCE, TARGET, "out.png"),
+            {"frame_enhancer": "real_esrgan_x4"},
+            "model_missing: .*real_esrgan_x4",
+        ),
+        ((SOURCE, TARGET, "out.png"), {"frame_blend": 50}, "--frame-blend needs"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, arguments, options, message):

@@ -70,6 +70,12 @@ class Command(BaseCommand):
         )
         parser.add_argument("--model", default="", help="key of the swapper, see 'models list'")
         parser.add_argument(
+            "--frame-enhancer", default="", metavar="KEY", help="enlarge the result by this model"
+        )
+        parser.add_argument(
+            "--frame-blend", type=int, metavar="0..100", help="how much of its work is seen"
+        )
+        parser.add_argument(
             "--spec", type=Path, metavar="FILE", help="all options as JSON; --faces is left aside"
         )
         parser.add_argument("--quality", type=int, default=_QUALITY_DEFAULT, metavar="0..100")
@@ -199,6 +205,7 @@ def _request(options: dict[str, Any]) -> SwapRequest:
         spec=_spec(options),
         identities=[IdentityPictures(images_bgr=pictures, takes_largest=True)],
         people=people,
+        pixels_max=_IMAGE_LIMITS.pixels_max,
     )
 
 
@@ -209,8 +216,15 @@ def _spec(options: dict[str, Any]) -> SwapSpec:
             stored = json.loads(options["spec"].read_text(encoding="utf-8"))
         except ValueError as error:
             raise CommandError(f"{options['spec']} is not JSON: {error}") from error
-    if options["model"]:
-        stored["swapper"] = {**stored.get("swapper", {}), "model": options["model"]}
+    for part, name, value in (
+        ("swapper", "model", options["model"] or None),
+        ("frame_enhancer", "model", options["frame_enhancer"] or None),
+        ("frame_enhancer", "blend_percent", options["frame_blend"]),
+    ):
+        if value is not None:
+            stored[part] = {**(stored.get(part) or {}), name: value}
+    if "model" not in (stored.get("frame_enhancer") or {"model": ""}):
+        raise CommandError("--frame-blend needs --frame-enhancer")
     return SwapSpec.from_json(stored)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.filters import to_levels
+from inference.pipeline.registry.spec import ModelSpec, Registry
 from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.swappers.pixels import from_blob, to_blob
 from inference.pipeline.types import Floats, Image
@@ -36,6 +37,43 @@ class FrameEnhancerOptions:
             raise InvalidOptionsError("frame_enhancer.blend_percent", "must be from 0 to 100")
 
 
+def check_result_size(
+    registry: Registry,
+    options: FrameEnhancerOptions | None,
+    *,
+    size_px: tuple[int, int],
+    pixels_max: int,
+) -> None:
+    """Refuse frames that would grow too large, before any work is done on them.
+
+    Args:
+        registry: where the model is described; it need not be installed.
+        options: which model; None enlarges nothing.
+        size_px: width and height of the frames as they come.
+        pixels_max: most pixels of a frame of the result.
+
+    Raises:
+        InvalidOptionsError: the result would have more, or no frame enhancer has this name.
+    """
+    if options is None:
+        return
+    scale = int(_described(registry, options).params["scale"])
+    width, height = size_px[0] * scale, size_px[1] * scale
+    if width * height > pixels_max:
+        raise InvalidOptionsError(
+            "frame_enhancer.model",
+            f"'{options.model}' enlarges to {width} x {height} px; a result may have {pixels_max}",
+        )
+
+
+def _described(registry: Registry, options: FrameEnhancerOptions) -> ModelSpec:
+    spec = registry.models.get(options.model)
+    if spec is None or spec.task != "frame_enhancer":
+        names = ", ".join(model.key for model in registry.by_task("frame_enhancer"))
+        raise InvalidOptionsError("frame_enhancer.model", f"'{options.model}' is none of: {names}")
+    return spec
+
+
 @dataclass(frozen=True, slots=True)
 class _Tile:
     """Place of a tile along one axis, px before enlarging.
@@ -59,13 +97,7 @@ class FrameEnhancer:
             InvalidOptionsError: no frame enhancer of this name.
             PipelineError: the model is missing, altered or not allowed.
         """
-        spec = pool.registry.models.get(options.model)
-        if spec is None or spec.task != "frame_enhancer":
-            names = ", ".join(model.key for model in pool.registry.by_task("frame_enhancer"))
-            raise InvalidOptionsError(
-                "frame_enhancer.model", f"'{options.model}' is none of: {names}"
-            )
-        self._model = pool.get(options.model)
+        self._model = pool.get(_described(pool.registry, options).key)
         self._share = options.blend_percent / _PERCENT
 
     @property
@@ -73,10 +105,17 @@ class FrameEnhancer:
         """How many times as wide and as high the result is."""
         return int(self._model.spec.params["scale"])
 
-    def enhance(self, image_bgr: Image) -> Image:
+    def enhance(
+        self, image_bgr: Image, *, on_share: Callable[[float], None] = lambda _share: None
+    ) -> Image:
         """(H, W, 3) uint8 BGR -> (H * scale, W * scale, 3) uint8 BGR.
 
         Beside the result itself, no more than one row of tiles is held in floats.
+
+        Args:
+            image_bgr: the picture, not written to.
+            on_share: told before each row of tiles which part is done, 0..1; may raise to end the
+                work.
         """
         height, width = image_bgr.shape[:2]
         scale = self.scale
@@ -87,6 +126,7 @@ class FrameEnhancer:
             return result
         carried = np.zeros((0, width * scale, 3), dtype=np.float32)
         for row in self._tiles(height):
+            on_share(max(row.start, 0) / height)
             band = self._band(image_bgr, row)
             # What the row above has left for the pixels that both rows show.
             band[: len(carried)] += carried

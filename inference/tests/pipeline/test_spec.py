@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inference.pipeline.enhancers.frame import FrameEnhancerOptions
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.selection.options import SelectorOptions
 from inference.pipeline.spec import SwapSpec
 
 
 def test_a_spec_survives_json():
-    spec = SwapSpec(selector=SelectorOptions(mode="all", order="left_right"))
+    spec = SwapSpec(
+        selector=SelectorOptions(mode="all", order="left_right"),
+        frame_enhancer=FrameEnhancerOptions(blend_percent=50),
+    )
     assert SwapSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
@@ -56,6 +60,8 @@ def test_what_is_left_out_keeps_its_default():
         ({"allow_race": 1}, "allow_race"),
         ({"face_enhancer": {"blend_percent": 101}}, "face_enhancer.blend_percent"),
         ({"face_enhancer": {"model": 4}}, "face_enhancer.model"),
+        ({"frame_enhancer": {"blend_percent": -1}}, "frame_enhancer.blend_percent"),
+        ({"frame_enhancer": {"scale": 4}}, "frame_enhancer.scale"),
         ({"colour": {"strength": -1}}, "colour.strength"),
     ],
 )
@@ -73,9 +79,13 @@ JSON = st.recursive(
     ),
     max_leaves=5,
 )
-NAMES = st.sampled_from(["detector", "landmarker", "selector", "swapper", "masks", "tracker"])
+NAMES = st.sampled_from(
+    ["detector", "landmarker", "selector", "swapper", "masks", "frame_enhancer", "tracker"]
+)
 
 
+# The first draw builds the strategies, which takes seconds on a machine that does much else.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(NAMES, JSON, max_size=3))
 def test_whatever_comes_is_a_spec_or_a_named_mistake(stored):
     try:
