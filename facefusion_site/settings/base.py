@@ -9,7 +9,9 @@ from celery.schedules import crontab
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.settings.jobs import *
 from facefusion_site.settings.logging import configure_structlog
+from facefusion_site.settings.outbound import *
 
 # Lets ``ModelAdmin[User]`` be written; without it the generic classes of Django fail at run time.
 django_stubs_ext.monkeypatch()
