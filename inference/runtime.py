@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from django.conf import settings
 
+from inference import castings
 from inference.pipeline import image_io
 from inference.pipeline.errors import InvalidOptionsError, ModelNotAllowedError
 from inference.pipeline.registry.load import load_registry
@@ -28,32 +29,21 @@ from inference.pipeline.video.types import (
     VideoLimits,
     VideoReport,
 )
+from inference.specs import chosen_selector, to_spec
 from inference.types import SwapOptions, VideoFormat, VideoOptions
 
 if TYPE_CHECKING:
+    from inference.castings import Casting
     from inference.pipeline.engine import Engine, EngineConfig
-    from inference.pipeline.spec import SwapSpec
+    from inference.pipeline.find_faces import FacesFound, FindLimits
     from inference.pipeline.types import SwapResult
 
 log = structlog.get_logger(__name__)
 BUILT_IN_SWAPPER: Final = "mesh_swapper"
+# Guesses what a filter asks for.
+_CLASSIFIER: Final = "fairface"
 # Frames before a segment that the tracker sees, so that it does not start cold.
 _LEAD_IN_FRAMES: Final = 8
-# What a request may say in the engine's own words; the rest is the deployment's to decide.
-_SPEC_PARTS: Final = frozenset(
-    [
-        "version",
-        "detector",
-        "landmarker",
-        "selector",
-        "swapper",
-        "masks",
-        "face_enhancer",
-        "frame_enhancer",
-        "colour",
-        "tracker",
-    ]
-)
 
 
 class EngineHolder:
@@ -86,23 +76,20 @@ holder = EngineHolder()
 
 
 def swap(
-    *, source_bgr: Image, target_bgr: Image, options: SwapOptions, observer: Observer
+    *, casting: Casting, target_bgr: Image, options: SwapOptions, observer: Observer
 ) -> SwapResult:
-    """Swap on this process' engine; pictures are (H, W, 3) uint8 BGR.
+    """Swap on this process' engine; the target is (H, W, 3) uint8 BGR.
 
     Raises:
         PipelineError: see ``inference.pipeline.errors``.
     """
     # Loading OpenCV and ONNX Runtime takes seconds and a hundred megabytes: workers only.
-    from inference.pipeline.job import IdentityPictures, SwapRequest  # noqa: PLC0415
     from inference.pipeline.swap import swap_image  # noqa: PLC0415
 
     return swap_image(
         engine=holder.get(),
-        request=SwapRequest(
-            spec=_spec(options),
-            identities=[IdentityPictures(images_bgr=[source_bgr])],
-            pixels_max=settings.IMAGE_PIXELS_MAX,
+        request=castings.to_request(
+            casting, spec=to_spec(options), pixels_max=settings.IMAGE_PIXELS_MAX
         ),
         target_bgr=target_bgr,
         observer=observer,
@@ -133,7 +120,7 @@ def plan_video(*, target: Path, options: SwapOptions, segment_s: float) -> list[
 
 def swap_video(
     *,
-    source_bgr: Image,
+    casting: Casting,
     target: Path,
     result: Path,
     options: SwapOptions,
@@ -143,7 +130,7 @@ def swap_video(
     """Swap a video, or one segment of it, from file to file.
 
     Args:
-        source_bgr: (H, W, 3) uint8 BGR.
+        casting: whose faces go onto whom.
         target: the video.
         result: where to write; its suffix names the container.
         options: how.
@@ -157,14 +144,11 @@ def swap_video(
         PipelineError: see ``inference.pipeline.swap_video``.
     """
     # See swap() for why these are imported here.
-    from inference.pipeline.job import IdentityPictures, SwapRequest  # noqa: PLC0415
     from inference.pipeline.swap_video import VideoPaths, swap_video  # noqa: PLC0415
 
     done = swap_video(
         engine=holder.get(),
-        request=SwapRequest(
-            spec=_spec(options), identities=[IdentityPictures(images_bgr=[source_bgr])]
-        ),
+        request=castings.to_request(casting, spec=to_spec(options)),
         paths=VideoPaths(target=target, result=result),
         options=_transcode_options(options, segment=segment),
         observer=observer,
@@ -176,7 +160,39 @@ def swap_video(
         "frames_swapped": done.frames_swapped,
         "faces_swapped": done.faces_swapped,
         "tracks_count": done.tracks_count,
+        "frames_by_person": list(done.frames_by_person),
     }
+
+
+def find_faces_in_image(*, image_bgr: Image) -> FacesFound:
+    """The faces of a picture, (H, W, 3) uint8 BGR."""
+    from inference.pipeline.find_faces import find_in_image  # noqa: PLC0415 - see swap()
+
+    return find_in_image(engine=holder.get(), image_bgr=image_bgr, limits=_find_limits())
+
+
+def find_faces_in_video(*, path: Path, observer: Observer) -> FacesFound:
+    """The people of a video.
+
+    Raises:
+        PipelineError: the video cannot be read.
+        StoppedError: the observer asked to stop.
+    """
+    from inference.pipeline.find_faces import find_in_video  # noqa: PLC0415 - see swap()
+
+    return find_in_video(
+        engine=holder.get(),
+        path=path,
+        video=video_limits(),
+        limits=_find_limits(),
+        observer=observer,
+    )
+
+
+def _find_limits() -> FindLimits:
+    from inference.pipeline.find_faces import FindLimits  # noqa: PLC0415 - see swap()
+
+    return FindLimits(faces_max=settings.FACES_MAX, samples_max=settings.FACE_SAMPLES_MAX)
 
 
 def join_video(
@@ -240,8 +256,7 @@ def _transcode_options(options: SwapOptions, *, segment: SegmentOrder | None) ->
             quality=video.quality,
             fps=None if video.fps is None else Fraction(video.fps).limit_denominator(1001),
         ),
-        # The plan of a segment has the trim in it.
-        trim=None if segment is not None else _trim(video),
+        trim=_trim(video),
         workers_count=settings.VIDEO_THREADS,
         lead_in_frames=0 if segment is None else _LEAD_IN_FRAMES,
     )
@@ -280,18 +295,20 @@ def check_options(options: SwapOptions) -> None:
     Raises:
         InvalidOptionsError: an unknown name, a wrong value, or a model that is not offered here.
     """
-    if options.spec is None:
+    if options.spec is None and not chosen_selector(options):
         # The usual case needs none of what is imported below.
         return
     from inference.pipeline.registry.policy import check_licence  # noqa: PLC0415
 
-    spec = _spec(options)
+    spec = to_spec(options)
     config = engine_config()
     registry = load_registry(extra=config.extra_models)
     swapper = spec.swapper.model
     named = [("detector.models", key) for key in spec.detector.models]
     named += [("landmarker.models", key) for key in spec.landmarker.models]
     named += [] if swapper == BUILT_IN_SWAPPER else [("swapper.model", swapper)]
+    if not spec.selector.filter.is_empty:
+        named.append(("selector.filter", _CLASSIFIER))
     if spec.face_enhancer is not None:
         named.append(("face_enhancer.model", spec.face_enhancer.model))
     if spec.frame_enhancer is not None:
@@ -304,21 +321,6 @@ def check_options(options: SwapOptions) -> None:
             check_licence(registry=registry, spec=model, policy=config.policy)
         except ModelNotAllowedError as error:
             raise InvalidOptionsError(param, str(error)) from error
-
-
-def _spec(options: SwapOptions) -> SwapSpec:
-    from inference.pipeline.spec import SwapSpec  # noqa: PLC0415 - see swap()
-
-    stored = dict(options.spec or {})
-    if unknown := sorted(set(stored) - _SPEC_PARTS):
-        raise InvalidOptionsError(unknown[0], "is not known")
-    selector = stored.get("selector", {})
-    if isinstance(selector, Mapping):
-        mode = selector.get("mode", options.target_faces.value)
-        if mode != options.target_faces.value:
-            raise InvalidOptionsError("selector.mode", "is chosen by target_faces")
-        stored["selector"] = {**selector, "mode": mode}
-    return SwapSpec.from_json(stored)
 
 
 def engine_config() -> EngineConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from inference.pipeline.job import Job, SwapRequest, prepare_job
 from inference.pipeline.masks.cover import CoverHint
 from inference.pipeline.safety.check import VideoSampler
 from inference.pipeline.selection.casting import Cast
+from inference.pipeline.selection.leads import LeadingFace, find_leads
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swap import enter
 from inference.pipeline.swappers.latent import mean_embedding
@@ -24,6 +25,7 @@ from inference.pipeline.tracking.covers import CoverMemory
 from inference.pipeline.tracking.tracker import FaceTracker, TrackedFace
 from inference.pipeline.types import Embedding, Face, Image, Observer
 from inference.pipeline.video.probe import probe_video
+from inference.pipeline.video.samples import sample_frames
 from inference.pipeline.video.transcode import transcode
 from inference.pipeline.video.types import (
     Frame,
@@ -37,6 +39,8 @@ from inference.pipeline.video.types import (
 # A track's identity is looked at again after this many frames, so that one bad look does not last.
 _EMBED_EVERY: Final = 25
 _EMBEDDINGS_MAX: Final = 5
+# Places of a video that are looked at to learn who leads in it; half a second in all.
+_SAMPLES_COUNT: Final = 24
 _CHECKED: Final[tuple[ContentWhere, ContentWhere]] = ("target", "result")
 
 
@@ -119,7 +123,12 @@ def swap_video(
     )
     job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
     observer.progress("prepare", 1.0)
-    run = VideoRun(job, fps=float(info.fps), frames_total=_frames_total(options, info, segment))
+    run = VideoRun(
+        job,
+        fps=float(info.fps),
+        frames_total=_frames_total(options, info, segment),
+        leads=lambda: _leads(job, paths.target, options),
+    )
     video = transcode(
         source=paths.target,
         target=paths.result,
@@ -144,6 +153,16 @@ def _frames_total(options: TranscodeOptions, info: VideoInfo, segment: Segment |
     if segment is not None:
         return segment.frames_count
     return info.frames_count if options.trim is None else 0
+
+
+def _leads(job: Job, target: Path, options: TranscodeOptions) -> tuple[Embedding, ...]:
+    """Who comes first in the whole video, or in the wanted part of it, for any segment the same."""
+    return find_leads(
+        sample_frames(target, count=_SAMPLES_COUNT, limits=options.limits, trim=options.trim),
+        find=lambda image_bgr: job.analyser.find(image_bgr).faces,
+        embed=lambda image_bgr, face: job.embed(image_bgr, face.landmarks),
+        distance_max=job.spec.selector.distance_max,
+    )
 
 
 def for_video(spec: SwapSpec) -> SwapSpec:
@@ -172,8 +191,22 @@ class _Part:
 class VideoRun:
     """The state of one run: tracks, their persons, and counts."""
 
-    def __init__(self, job: Job, *, fps: float, frames_total: int = 0) -> None:
-        """Begin before the first frame; ``frames_total`` is 0 where it is not known."""
+    def __init__(
+        self,
+        job: Job,
+        *,
+        fps: float,
+        frames_total: int = 0,
+        leads: Callable[[], Sequence[Embedding]] = tuple,
+    ) -> None:
+        """Begin before the first frame.
+
+        Args:
+            job: as it was prepared.
+            fps: frame rate of the target.
+            frames_total: 0 where it is not known.
+            leads: who comes first where the mode ``largest`` has to choose, see ``LeadingFace``.
+        """
         self._job = job
         uses_mesh = job.spec.landmarker.models == (LANDMARKER,)
         self._tracker = FaceTracker(
@@ -194,7 +227,7 @@ class VideoRun:
             for where in _CHECKED
         )
         self._people: dict[int, _Person] = {}
-        self._star: int | None = None
+        self._leading = LeadingFace(leads=leads, distance_max=job.spec.selector.distance_max)
         self._lock = threading.Lock()
         self._frames_with_faces = 0
         self._frames_swapped = 0
@@ -218,7 +251,7 @@ class VideoRun:
             self._frames_with_faces += bool(tracked)
             self._frames_swapped += bool(casts)
             self.faces_swapped += len(casts)
-            for person in {part.cast.person for part in casts} - {None}:
+            for person in {part.cast.person for part in casts if part.cast.person is not None}:
                 self._frames_by_person[person] += 1
         return casts
 
@@ -278,7 +311,7 @@ class VideoRun:
         return self._covers.hint(image_bgr, cast.face, track=track)
 
     def _cast(self, image_bgr: Image, tracked: Sequence[TrackedFace]) -> list[Cast]:
-        chosen = self._keep_star(tracked)
+        chosen = self._leading_alone(image_bgr, tracked)
         tracks = {id(entry.face): entry.track for entry in chosen}
 
         def embedding_of(face: Face) -> Embedding:
@@ -287,13 +320,17 @@ class VideoRun:
         faces = [entry.face for entry in chosen]
         return self._job.director.cast(image_bgr, faces, embedding_of=embedding_of)
 
-    def _keep_star(self, tracked: Sequence[TrackedFace]) -> Sequence[TrackedFace]:
-        """In the mode ``largest`` the face stays the same until it is gone."""
+    def _leading_alone(
+        self, image_bgr: Image, tracked: Sequence[TrackedFace]
+    ) -> Sequence[TrackedFace]:
+        """In the mode ``largest`` one face, see there; else all."""
         if self._job.spec.selector.mode != "largest" or not tracked:
             return tracked
-        if all(entry.track != self._star for entry in tracked):
-            self._star = max(tracked, key=lambda entry: entry.face.area_px).track
-        return [entry for entry in tracked if entry.track == self._star]
+
+        def embedding_of(entry: TrackedFace) -> Embedding:
+            return self._job.embed(image_bgr, entry.face.landmarks)
+
+        return [self._leading.choose(tracked, embedding_of=embedding_of)]
 
     def _embedding(self, image_bgr: Image, face: Face, *, track: int) -> Embedding:
         """The person of a track, by the last few looks at her."""

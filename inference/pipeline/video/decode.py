@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -127,6 +128,26 @@ class FrameReader:
             raise UnreadableVideoError("no frame can be decoded there")
         return shown
 
+    def key_frames(self, places: Sequence[int]) -> Iterator[DecodedFrame]:
+        """The frames that seeks to ascending ``places``, pts, land on; each once.
+
+        Where a file cannot be searched, only its first frame is shown.
+
+        Raises:
+            UnreadableVideoError: more damage than tolerated.
+        """
+        with open_source(self._source, pixels_max=self._limits.pixels_max) as container:
+            stream = self._stream(container)
+            shown_pts: int | None = None
+            for place in places:
+                if place > self._info.first_pts and not self._can_seek(container, stream, place):
+                    continue
+                with closing(self._decode(container, stream)) as decoded:
+                    item = next(decoded, None)
+                if item is not None and (shown_pts is None or item.pts > shown_pts):
+                    shown_pts = item.pts
+                    yield item
+
     def _select(self, decoded: Iterator[DecodedFrame], part: DecodeRange) -> Iterator[DecodedFrame]:
         waiting: deque[DecodedFrame] = deque(maxlen=part.lead_in_frames)
         last_pts: int | None = None
@@ -235,7 +256,9 @@ class FrameReader:
     def _new_repairer(self) -> PtsRepairer:
         return PtsRepairer(frame_ticks=self._info.frame_ticks, first_pts=self._info.first_pts)
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
+    def _decode(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Generator[DecodedFrame, None, None]:
         self._repairer = self._new_repairer()
         decoder = self._decoder(stream)
         for packet in self._packets(container, stream):

@@ -175,6 +175,8 @@ class TranscodeOptions:
     """Everything about a run that is data.
 
     Attributes:
+        trim: the part that is wanted; a segment's plan has it in it, and only what looks at the
+            whole needs it beside one.
         workers_count: threads that run the frame function.
         decoder_threads: threads of the video decoder.
         lead_in_frames: frames before the start of a trim or segment that are shown to the frame

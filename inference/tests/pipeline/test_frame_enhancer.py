@@ -74,7 +74,7 @@ def test_a_picture_is_enlarged_after_its_swap(enlarging, astronaut, hopper):
 
 
 def test_a_run_stops_between_rows_of_tiles(enlarging, astronaut, hopper):
-    rows = []
+    rows: list[float] = []
 
     class StopsInTheMiddle(Recorder):
         def should_stop(self) -> bool:
@@ -208,7 +208,7 @@ def test_a_model_that_is_missing_or_no_upscaler_is_named(enlarging, astronaut, h
 
 
 def test_shares_of_the_work_rise_from_zero(stand_ins):
-    shares = []
+    shares: list[float] = []
     image = np.zeros((600, 300, 3), np.uint8)
     FrameEnhancer(stand_ins, ENLARGED).enhance(image, on_share=shares.append)
     assert shares == sorted(shares)
