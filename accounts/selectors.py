@@ -34,6 +34,16 @@ def active_role(*, user_id: int) -> Role | None:
     return None if role is None else Role(role)
 
 
+def plan_of(*, user_id: int) -> str:
+    """What the user has subscribed to.
+
+    Raises:
+        User.DoesNotExist: there is no such user.
+    """
+    plan: str = User.objects.values_list("plan", flat=True).get(pk=user_id)
+    return plan
+
+
 def active_users_by_role(*, roles: Collection[str]) -> dict[str, set[int]]:
     """Primary keys of the active users who have one of these roles. One query."""
     rows = User.objects.filter(role__in=set(roles), is_active=True).values_list("role", "pk")

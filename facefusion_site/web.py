@@ -39,10 +39,14 @@ _LINE_TEXTS: Final[dict[str, Promise]] = {
     "debit": _("Correction downwards"),
 }
 _STATE_TEXTS: Final[dict[str, Promise]] = {
+    "awaiting_input": _("Waiting for an upload"),
     "queued": _("Waiting"),
     "running": _("Running"),
     "succeeded": _("Ready"),
     "failed": _("Failed, not charged"),
+    "blocked": _("Not allowed, not charged"),
+    "canceled": _("Canceled"),
+    "expired": _("Expired, not charged"),
 }
 
 
@@ -81,7 +85,7 @@ def home(request: HttpRequest) -> HttpResponse:
         }
         return render(request, "studio/landing.html", prices)
     owner_id = request.user.pk
-    jobs, _next_jobs = inference_selectors.jobs(owner_id=owner_id, status=None, limit=_JOBS_SHOWN)
+    jobs, _next_jobs = inference_selectors.jobs(owner_id=owner_id, limit=_JOBS_SHOWN)
     page = tokens_selectors.statement(user_id=owner_id, limit=_LINES_SHOWN)
     context = {
         "balance": tokens_selectors.balance(user_id=owner_id),
@@ -116,13 +120,14 @@ def studio(request: HttpRequest) -> HttpResponse:
 def _job_card(detail: JobDetail) -> JobCard:
     job = detail.job
     state = job.status.lower()
-    has_result = state == "succeeded"
     return JobCard(
         state=state,
         state_text=str(_STATE_TEXTS[state]),
         problem=str(failure_text(job.error_code)) if job.error_code else "",
         studio_url=f"{reverse('studio')}?job={job.pk}",
-        thumbnail_url=reverse("job-thumbnail", kwargs={"job_id": job.pk}) if has_result else None,
+        thumbnail_url=reverse("job-thumbnail", kwargs={"job_id": job.pk})
+        if job.has_result
+        else None,
         created_at=job.created_at,
         settled=detail.receipt.settled,
     )
@@ -162,6 +167,7 @@ def _studio_texts() -> dict[str, Any]:
         ),
         "submitting": gettext("Sending the swap…"),
         "state": {
+            "awaiting_input": gettext("Waiting for an upload…"),
             "queued": gettext("Waiting for a free machine…"),
             "running": gettext("Working…"),
         },

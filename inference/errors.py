@@ -8,6 +8,11 @@ from typing import Final
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.errors import DomainError, Text
+from inference import (  # the catalogue of errors reads this module
+    face_errors,  # noqa: F401
+    job_errors,  # noqa: F401
+    media_errors,  # noqa: F401
+)
 
 
 class UploadTooLargeError(DomainError):
@@ -227,6 +232,8 @@ class FailureCode(StrEnum):
     QUEUE_TIMEOUT = "queue_timeout"
     HOLD_EXPIRED = "hold_expired"
     STOPPED_BY_OPERATOR = "stopped_by_operator"
+    START_DEADLINE = "start_deadline_passed"
+    INPUT_TIMEOUT = "input_timeout"
 
 
 _FAILURE_TEXTS: dict[str, Text] = {
@@ -249,6 +256,7 @@ _FAILURE_TEXTS: dict[str, Text] = {
     "invalid_trim": _("The wanted part of the video has no frames."),
     "invalid_output": _("The result cannot be written in the wanted format."),
     "invalid_options": _("An option of the swap is not possible."),
+    "faces_gone": _("A face or a picture that the job names was deleted before it ran."),
     "content_blocked_in_source": _("The source picture is not allowed here."),
     "content_blocked_in_target": _("The target is not allowed here."),
     "content_blocked_in_result": _("The result would not be allowed here."),
@@ -257,6 +265,8 @@ _FAILURE_TEXTS: dict[str, Text] = {
     FailureCode.QUEUE_TIMEOUT: _("The job waited too long for a free machine."),
     FailureCode.HOLD_EXPIRED: _("The job took so long that its tokens had been given back."),
     FailureCode.STOPPED_BY_OPERATOR: _("An operator stopped the job."),
+    FailureCode.START_DEADLINE: _("No machine began with the job before its start deadline."),
+    FailureCode.INPUT_TIMEOUT: _("An upload that the job needs was never completed."),
 }
 _FALLBACK_TEXT = _("The pictures could not be processed.")
 

@@ -9,13 +9,24 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections import Counter
 from typing import Final
 
 import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from inference import runtime, segment_transitions, selectors, storage, transitions, videos
+from inference import (
+    castings,
+    dispatch,
+    endings,
+    runtime,
+    segment_transitions,
+    selectors,
+    storage,
+    transitions,
+    videos,
+)
 from inference.models import SwapJob
 from inference.observers import JobObserver
 from inference.pipeline import errors as pipeline_errors
@@ -42,6 +53,7 @@ _INPUT_ERRORS: Final = (
     pipeline_errors.ImageTooLargeError,
     pipeline_errors.InvalidOptionsError,
     pipeline_errors.ContentBlockedError,
+    castings.FacesGoneError,
     video_errors.UnsupportedVideoError,
     video_errors.UnreadableVideoError,
     video_errors.NoVideoStreamError,
@@ -100,12 +112,18 @@ def unsent_segments(*, job_id: uuid.UUID) -> tuple[tuple[uuid.UUID, int], ...]:
     return segment_transitions.mark_sent(job_id=job_id, limit=_SEGMENTS_MAX)
 
 
+def jobs_to_send_after(*, job_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
+    """Jobs of the same account that got a place because this one ended; send their messages."""
+    return dispatch.after(job_id=job_id)
+
+
 def requeue_stale_jobs(*, limit: int = _SWEEP_LIMIT) -> SweepReport:
     """Find jobs and segments that a crash or a lost message left behind.
 
     Each is handled in its own short transaction. Lapsed leases go back into the queue or fail after
-    the last attempt; jobs that waited longer than their tokens may be held fail; whatever is queued
-    and whose message seems lost is listed again.
+    the last attempt; jobs that waited longer than their tokens may be held fail; those that nobody
+    began before their start deadline expire; whatever is queued and whose message seems lost is
+    listed again, and so are jobs for which a place became free.
 
     Args:
         limit: at most this many of each kind a run, so that a run stays short.
@@ -140,12 +158,24 @@ def _sweep_jobs(*, queued_before: dt.datetime, sent_before: dt.datetime, limit: 
     timed_out = [
         job_id
         for job_id in selectors.overlong_queued_job_ids(queued_before=queued_before, limit=limit)
-        if transitions.time_out(job_id=job_id, queued_before=queued_before)
+        if endings.time_out(job_id=job_id, queued_before=queued_before)
+    ]
+    expired = [
+        job_id
+        for job_id in selectors.overdue_to_start_job_ids(limit=limit)
+        if endings.expire(job_id=job_id)
     ]
     resent = transitions.mark_sent_again(sent_before=sent_before, limit=limit)
+    placed = [
+        job_id
+        for owner_id in dispatch.owners_with_room(limit=limit)
+        for job_id in dispatch.sweep(owner_id=owner_id)
+    ]
     recovered = [job_id for job_id, status in outcomes.items() if status == SwapJob.Status.QUEUED]
     failed = [job_id for job_id, status in outcomes.items() if status == SwapJob.Status.FAILED]
-    return SweepReport(to_send=(*recovered, *resent), failed=(*failed, *timed_out))
+    return SweepReport(
+        to_send=(*recovered, *resent, *placed), failed=(*failed, *timed_out, *expired)
+    )
 
 
 def _sweep_segments(
@@ -243,8 +273,9 @@ def _produce(claim: Claim) -> SwapOutput:
     target = storage.read(claim.target_key)
     target_info = image_io.probe_image(target, limits=limits)
     observer = JobObserver(claim)
+    casting = castings.load(claim)
     result = runtime.swap(
-        source_bgr=image_io.decode_image(storage.read(claim.source_key), limits=limits),
+        casting=casting,
         target_bgr=image_io.decode_image(target, limits=limits),
         options=claim.options,
         observer=observer,
@@ -266,4 +297,11 @@ def _produce(claim: Claim) -> SwapOutput:
         width_px=width_px,
         height_px=height_px,
     )
-    return SwapOutput(media=media, faces=tuple(dataclasses.asdict(face) for face in result.faces))
+    people = Counter(face.person for face in result.faces)
+    return SwapOutput(
+        media=media,
+        faces=tuple(dataclasses.asdict(face) for face in result.faces),
+        report=castings.outcome(
+            claim.options, frames=[people[number] for number in range(len(casting.people))]
+        ),
+    )

@@ -86,7 +86,13 @@ class JobObserver:
         self._write()
 
     def should_stop(self) -> bool:
-        """True once another attempt owns the job, or the job has ended."""
+        """True once another attempt owns the job, or the job has ended.
+
+        Asked many times a second, also while nothing gets done: so it keeps the lease too, and a
+        cancel is seen within the interval.
+        """
+        if self._stage and self._pace.is_due():
+            self._write()
         return self._is_lost
 
     def _write(self) -> None:
@@ -115,12 +121,6 @@ class VideoObserver(JobObserver):
             count=progress.frames_total,
             eta_s=None if progress.eta_s is None else round(progress.eta_s),
         )
-
-    def should_stop(self) -> bool:
-        """Asked many times a second, also while no frame gets done: so it keeps the lease too."""
-        if self._stage and self._pace.is_due():
-            self._write()
-        return super().should_stop()
 
 
 class SegmentObserver:

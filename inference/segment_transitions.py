@@ -19,7 +19,7 @@ from django.db.models import Exists, F, Min, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from inference import transitions
+from inference import endings, transitions
 from inference.errors import FailureCode
 from inference.models import SwapJob, SwapSegment
 from inference.types import Claim, SegmentClaim, SegmentCompletion, SegmentOutput
@@ -45,7 +45,7 @@ def split(*, claim: Claim, plans: Sequence[Mapping[str, Any]]) -> bool:
     Returns:
         False when the job belongs to somebody else by now; then nothing changes.
     """
-    job = transitions.locked().get(pk=claim.job_id)
+    job = endings.locked().get(pk=claim.job_id)
     if not _is_owner(job, claim) or job.segments_count:
         return False
     SwapSegment.objects.bulk_create(
@@ -116,7 +116,7 @@ def renew(*, claim: SegmentClaim, frames_done: int, is_hold_due: bool) -> bool:
     job.save()
     if is_hold_due:
         tokens_services.extend_hold(
-            hold_id=transitions.hold_id_of(job), expires_at=transitions.hold_deadline()
+            hold_id=endings.hold_id_of(job), expires_at=transitions.hold_deadline()
         )
     return True
 
@@ -159,7 +159,7 @@ def fail(*, claim: SegmentClaim, code: str, detail: str) -> bool:
     job = _lock_split(claim.job.job_id)
     if job is None or not _owned(claim).exists():
         return False
-    transitions.end_failed(job, code=code, detail=f"Segment {claim.index}: {detail}")
+    endings.end_failed(job, code=code, detail=f"Segment {claim.index}: {detail}")
     return True
 
 
@@ -206,7 +206,7 @@ def time_out(*, job_id: uuid.UUID, idle_since: dt.datetime) -> bool:
     job = _lock_split(job_id, skip_locked=True)
     if job is None or SwapSegment.objects.filter(_touched_since(idle_since), job=job).exists():
         return False
-    transitions.end_failed(
+    endings.end_failed(
         job, code=FailureCode.QUEUE_TIMEOUT, detail="No worker took the segments in time."
     )
     return True
@@ -266,7 +266,7 @@ def _touched_since(moment: dt.datetime) -> Q:
 def _lock_split(job_id: uuid.UUID, *, skip_locked: bool = False) -> SwapJob | None:
     """Lock the job if its segments are at work."""
     return (
-        transitions.locked(skip_locked=skip_locked)
+        endings.locked(skip_locked=skip_locked)
         .select_related("quote__source", "quote__target")
         .filter(pk=job_id, status=SwapJob.Status.RUNNING, lease_expires_at__isnull=True)
         .first()
@@ -286,7 +286,7 @@ def _owned(claim: SegmentClaim) -> Any:
 def _queue_again(job: SwapJob, index: int, *, code: FailureCode, detail: str) -> SwapJob.Status:
     segment = SwapSegment.objects.get(job=job, index=index)
     if segment.attempt >= settings.JOB_ATTEMPTS_MAX:
-        return transitions.end_failed(job, code=code, detail=f"Segment {index}: {detail}")
+        return endings.end_failed(job, code=code, detail=f"Segment {index}: {detail}")
     if not _extend_hold(job):
         return SwapJob.Status.FAILED
     now = timezone.now()
@@ -302,10 +302,10 @@ def _extend_hold(job: SwapJob) -> bool:
     """Keep the tokens held; if they were given back before, the job ends here."""
     try:
         tokens_services.extend_hold(
-            hold_id=transitions.hold_id_of(job), expires_at=transitions.hold_deadline()
+            hold_id=endings.hold_id_of(job), expires_at=transitions.hold_deadline()
         )
     except HoldResolvedError:
-        transitions.end_failed(
+        endings.end_failed(
             job, code=FailureCode.HOLD_EXPIRED, detail="The hold was closed between two segments."
         )
         return False

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from inference import estimates
 from inference.errors import AssetNotFoundError, JobNotFoundError, QuoteNotFoundError
-from inference.models import MediaAsset, SwapJob, SwapQuote
+from inference.job_errors import InputsMissingError
+from inference.media_errors import AssetDeletedError
+from inference.models import UNSTARTED_STATUSES, MediaAsset, SwapJob, SwapQuote
 from tokens import selectors as tokens_selectors
 from tokens.errors import InvalidCursorError
 from tokens.types import Balance, HoldReceipt
@@ -30,19 +36,52 @@ class JobDetail:
 
     job: SwapJob
     receipt: HoldReceipt
+    queue_position: int | None = None
+    eta_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; None leaves a condition out. Moments are inclusive."""
+
+    status: str | None = None
+    operation: str | None = None
+    batch_id: uuid.UUID | None = None
+    created_from: dt.datetime | None = None
+    created_to: dt.datetime | None = None
+
+
+class QuoteState(StrEnum):
+    """What a quote is still good for."""
+
+    OPEN = "open"
+    REDEEMED = "redeemed"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteDetail:
-    """A quote, the caller's wallet now, and the job it paid for, if any."""
+    """A quote, the caller's wallet now, and the job it paid for, if any.
+
+    ``eta_s`` is what a job would take that was submitted now; None where that cannot be told.
+    """
 
     quote: SwapQuote
     balance: Balance
     job_id: uuid.UUID | None
+    eta_s: int | None = None
+
+    @property
+    def state(self) -> QuoteState:
+        """Redeemed for ever, or open until its time is over."""
+        if self.job_id is not None:
+            return QuoteState.REDEEMED
+        is_over = self.quote.expires_at <= timezone.now()
+        return QuoteState.EXPIRED if is_over else QuoteState.OPEN
 
 
-def asset(*, owner_id: int, asset_id: uuid.UUID, param: str | None = None) -> MediaAsset:
-    """One upload of the owner.
+def any_asset(*, owner_id: int, asset_id: uuid.UUID, param: str | None = None) -> MediaAsset:
+    """One upload of the owner, whatever its status.
 
     Raises:
         AssetNotFoundError: there is none, or it is somebody else's; ``param`` names the field.
@@ -53,15 +92,45 @@ def asset(*, owner_id: int, asset_id: uuid.UUID, param: str | None = None) -> Me
     return found
 
 
+def asset(
+    *,
+    owner_id: int,
+    asset_id: uuid.UUID,
+    param: str | None = None,
+    may_be_pending: bool = False,
+) -> MediaAsset:
+    """One upload of the owner that can be used.
+
+    Args:
+        owner_id: whose upload.
+        asset_id: which one.
+        param: the field that named it.
+        may_be_pending: also one that was announced and whose bytes are on their way.
+
+    Raises:
+        AssetNotFoundError: there is none, or it is somebody else's.
+        AssetDeletedError: it was deleted, or its time was over.
+        InputsMissingError: its bytes have not come yet.
+    """
+    found = any_asset(owner_id=owner_id, asset_id=asset_id, param=param)
+    if found.status in {MediaAsset.Status.DELETING, MediaAsset.Status.DELETED}:
+        raise AssetDeletedError(_("This upload was deleted."), param=param)
+    if found.status == MediaAsset.Status.PENDING_UPLOAD and not may_be_pending:
+        raise InputsMissingError(_("This upload is not complete."), param=param)
+    return found
+
+
 def assets(
     *, owner_id: int, limit: int, cursor: str | None = None
 ) -> tuple[list[MediaAsset], str | None]:
-    """Uploads of the owner, newest first, and the cursor of the next page.
+    """Uploads of the owner but deleted ones, newest first, and the cursor of the next page.
 
     Raises:
         InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
     """
-    return _page(MediaAsset.objects.filter(owner_id=owner_id), limit=limit, cursor=cursor)
+    mine = MediaAsset.objects.filter(owner_id=owner_id)
+    gone = [MediaAsset.Status.DELETING, MediaAsset.Status.DELETED]
+    return _page(mine.exclude(status__in=gone), limit=limit, cursor=cursor)
 
 
 def quote(*, owner_id: int, quote_id: uuid.UUID, param: str | None = None) -> SwapQuote:
@@ -83,11 +152,15 @@ def quote_detail(*, owner_id: int, quote_id: uuid.UUID) -> QuoteDetail:
         QuoteNotFoundError: there is none, or it is somebody else's.
     """
     found = quote(owner_id=owner_id, quote_id=quote_id)
-    return QuoteDetail(
+    detail = QuoteDetail(
         quote=found,
         balance=tokens_selectors.balance(user_id=owner_id),
         job_id=SwapJob.objects.filter(quote=found).values_list("pk", flat=True).first(),
     )
+    if detail.state is not QuoteState.OPEN:
+        return detail
+    eta_s = estimates.pace().eta_s(found, estimates.last_place())
+    return dataclasses.replace(detail, eta_s=eta_s)
 
 
 def job_by_key(*, owner_id: int, idempotency_key: str) -> SwapJob | None:
@@ -108,22 +181,38 @@ def job(*, owner_id: int, job_id: uuid.UUID) -> SwapJob:
 
 
 def job_detail(*, owner_id: int, job_id: uuid.UUID) -> JobDetail:
-    """One job of the owner with its receipt.
+    """One job of the owner with its receipt; while it is queued, with its place and time left.
 
     Raises:
         JobNotFoundError: there is none, or it is somebody else's.
     """
-    return with_receipts([job(owner_id=owner_id, job_id=job_id)])[0]
+    detail = with_receipts([job(owner_id=owner_id, job_id=job_id)])[0]
+    if detail.job.status != SwapJob.Status.QUEUED:
+        return detail
+    place = estimates.places(job_ids=[job_id]).get(job_id)
+    if place is None:
+        return detail
+    return dataclasses.replace(
+        detail,
+        queue_position=place.position,
+        eta_s=estimates.pace().eta_s(detail.job.quote, place),
+    )
 
 
 def jobs(
-    *, owner_id: int, status: str | None, limit: int, cursor: str | None = None
+    *,
+    owner_id: int,
+    limit: int,
+    cursor: str | None = None,
+    wanted: JobFilter = JobFilter(),
 ) -> tuple[list[JobDetail], str | None]:
     """Jobs of the owner with their receipts, newest first, and the cursor of the next page.
 
+    Places in the queue are only told of single jobs.
+
     Args:
         owner_id: whose jobs.
-        status: a ``SwapJob.Status``, or None for all.
+        wanted: which of them.
         limit: rows a page.
         cursor: a ``next_cursor`` of the same list, or None for the first page.
 
@@ -131,8 +220,14 @@ def jobs(
         InvalidCursorError: ``cursor`` was not a ``next_cursor`` of ours.
     """
     mine = SwapJob.objects.select_related("quote").filter(owner_id=owner_id)
-    if status is not None:
-        mine = mine.filter(status=status)
+    conditions = {
+        "status": wanted.status,
+        "quote__operation": wanted.operation,
+        "batch_id": wanted.batch_id,
+        "created_at__gte": wanted.created_from,
+        "created_at__lte": wanted.created_to,
+    }
+    mine = mine.filter(**{name: value for name, value in conditions.items() if value is not None})
     rows, next_cursor = _page(mine, limit=limit, cursor=cursor)
     return with_receipts(rows), next_cursor
 
@@ -142,7 +237,9 @@ def with_receipts(jobs: Sequence[SwapJob]) -> list[JobDetail]:
     hold_ids = [job.hold_id for job in jobs if job.hold_id is not None]
     receipts = tokens_selectors.hold_receipts(hold_ids=hold_ids)
     return [
-        JobDetail(job=job, receipt=receipts[job.hold_id]) for job in jobs if job.hold_id is not None
+        JobDetail(job=job, receipt=receipts[job.hold_id], eta_s=job.eta_s)
+        for job in jobs
+        if job.hold_id is not None
     ]
 
 
@@ -154,8 +251,16 @@ def lapsed_job_ids(*, limit: int) -> list[uuid.UUID]:
 
 def overlong_queued_job_ids(*, queued_before: dt.datetime, limit: int) -> list[uuid.UUID]:
     """Jobs that wait since before ``queued_before``, the longest waiting first."""
-    waiting = SwapJob.objects.filter(status=SwapJob.Status.QUEUED, queued_at__lt=queued_before)
+    waiting = SwapJob.objects.filter(status__in=UNSTARTED_STATUSES, queued_at__lt=queued_before)
     return list(waiting.order_by("queued_at", "pk").values_list("pk", flat=True)[:limit])
+
+
+def overdue_to_start_job_ids(*, limit: int) -> list[uuid.UUID]:
+    """Jobs that no worker began before their start deadline, the longest overdue first."""
+    overdue = SwapJob.objects.filter(
+        status__in=UNSTARTED_STATUSES, attempt=0, start_deadline_at__lte=Now()
+    )
+    return list(overdue.order_by("start_deadline_at", "pk").values_list("pk", flat=True)[:limit])
 
 
 def _page(rows: QuerySet[Row], *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:

@@ -9,7 +9,7 @@ from typing import Final
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 
-from inference import handlers, runtime
+from inference import face_handlers, handlers, media_handlers, runtime
 
 _RETRY_DELAY_S: Final = 2
 
@@ -23,6 +23,7 @@ def run_swap_job(*, job_id: str, **_later: object) -> None:
         run_swap_job.apply_async(kwargs={"job_id": job_id}, countdown=_RETRY_DELAY_S)
     # The job may have been split just now; a message that gets lost here is sent by the sweep.
     _send_segments(handlers.unsent_segments(job_id=uuid.UUID(job_id)))
+    send_jobs(handlers.jobs_to_send_after(job_id=uuid.UUID(job_id)))
 
 
 @shared_task(
@@ -40,20 +41,49 @@ def run_swap_segment(*, job_id: str, index: int, **_later: object) -> None:
         )
     if again.job:
         run_swap_job.apply_async(kwargs={"job_id": job_id}, countdown=_RETRY_DELAY_S)
+    send_jobs(handlers.jobs_to_send_after(job_id=uuid.UUID(job_id)))
 
 
 @shared_task(name="inference.requeue_stale_jobs", ignore_result=True)
 def requeue_stale_jobs(**_later: object) -> None:
     """Periodic: give jobs that a crash left behind a new worker, or their tokens back."""
     report = handlers.requeue_stale_jobs()
-    for job_id in report.to_send:
-        run_swap_job.apply_async(kwargs={"job_id": str(job_id)})
+    send_jobs(report.to_send)
     _send_segments(report.segments_to_send)
+
+
+@shared_task(
+    name="inference.find_faces", acks_late=True, reject_on_worker_lost=True, ignore_result=True
+)
+def find_faces(*, search_id: str, **_later: object) -> None:
+    """Find the faces of an upload. Safe to deliver twice: the handler claims the row first."""
+    if face_handlers.find_faces(search_id=uuid.UUID(search_id)):
+        find_faces.apply_async(kwargs={"search_id": search_id}, countdown=_RETRY_DELAY_S)
+
+
+@shared_task(name="inference.sweep_faces", ignore_result=True)
+def sweep_faces(**_later: object) -> None:
+    """Periodic: send the messages of lost searches again, and forget faces after their time."""
+    for search_id in face_handlers.lost_searches():
+        find_faces.apply_async(kwargs={"search_id": str(search_id)})
+    face_handlers.forget_expired_faces()
+
+
+def send_jobs(job_ids: Iterable[uuid.UUID]) -> None:
+    """Put the messages of these jobs in the queue."""
+    for job_id in job_ids:
+        run_swap_job.apply_async(kwargs={"job_id": str(job_id)})
 
 
 def _send_segments(places: Iterable[tuple[uuid.UUID, int]]) -> None:
     for job_id, index in places:
         run_swap_segment.apply_async(kwargs={"job_id": str(job_id), "index": index})
+
+
+@shared_task(name="inference.purge_media", ignore_result=True)
+def purge_media(**_later: object) -> None:
+    """Periodic: delete uploads whose time is over."""
+    media_handlers.purge_media()
 
 
 @worker_process_shutdown.connect

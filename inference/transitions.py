@@ -1,4 +1,4 @@
-"""The only writer of a job's state after it was accepted. Each step is one short transaction.
+"""What workers and sweeps do with a job on its way. Each step is one short transaction.
 
 Leases are kept on the database's clock, so workers whose clocks differ agree on who owns a job.
 Locks are taken in the order job, segment, wallet, hold. Tokens move in the same transaction as the
@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from functools import partial
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, F, IntegerField, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from inference.errors import FailureCode, JobFinishedError, JobNotFoundError
+from inference.endings import end, end_failed, hold_id_of, lock_open, locked, log_after_commit
+from inference.errors import FailureCode
+from inference.job_errors import InputsMissingError
 from inference.models import SwapJob, SwapSegment
 from inference.types import Claim, FrameProgress, SwapOptions, SwapOutput
 from tokens import services as tokens_services
@@ -45,8 +46,9 @@ def claim(*, job_id: uuid.UUID) -> Claim | None:
         lease_expires_at__lt=Now(),
         attempt__lt=F("attempts_before") + settings.JOB_ATTEMPTS_MAX,
     )
+    in_time = Q(start_deadline_at__isnull=True) | Q(start_deadline_at__gt=Now()) | Q(attempt__gt=0)
     is_taken = SwapJob.objects.filter(
-        Q(status=Status.QUEUED) | lapsed, pk=job_id, hold__isnull=False
+        Q(in_time, status=Status.QUEUED) | lapsed, pk=job_id, hold__isnull=False
     ).update(
         status=Status.RUNNING,
         attempt=F("attempt") + 1,
@@ -131,8 +133,8 @@ def finish(*, claim: Claim, output: SwapOutput) -> bool:
     job.result_height_px = media.height_px
     job.result_duration_ms = media.duration_ms
     job.report = output.report
-    _end(job)
-    _log_after_commit("inference.job.succeeded", job, tokens=job.quote.tokens)
+    end(job)
+    log_after_commit("inference.job.succeeded", job, tokens=job.quote.tokens)
     return True
 
 
@@ -192,24 +194,6 @@ def recover(*, job_id: uuid.UUID) -> Status | None:
 
 
 @transaction.atomic(durable=True)
-def time_out(*, job_id: uuid.UUID, queued_before: dt.datetime) -> bool:
-    """Refund a job that no worker took since ``queued_before``.
-
-    Returns:
-        True when the job was ended by this call.
-    """
-    job = (
-        locked(skip_locked=True)
-        .filter(pk=job_id, status=Status.QUEUED, queued_at__lt=queued_before)
-        .first()
-    )
-    if job is None:
-        return False
-    end_failed(job, code=FailureCode.QUEUE_TIMEOUT, detail="No worker took the job in time.")
-    return True
-
-
-@transaction.atomic(durable=True)
 def mark_sent_again(*, sent_before: dt.datetime, limit: int) -> tuple[uuid.UUID, ...]:
     """Find queued jobs whose message was last sent before ``sent_before``: it may be lost.
 
@@ -236,8 +220,11 @@ def requeue(*, job_id: uuid.UUID) -> None:
     Raises:
         JobNotFoundError: there is no such job.
         JobFinishedError: the job has ended.
+        InputsMissingError: the job still waits for its uploads.
     """
-    job = _lock_open(job_id)
+    job = lock_open(job_id)
+    if job.status == Status.AWAITING_INPUT:
+        raise InputsMissingError(_("The job still waits for its uploads."), job_id=str(job_id))
     if not is_split(job):
         _queue_again(job)
         return
@@ -248,17 +235,6 @@ def requeue(*, job_id: uuid.UUID) -> None:
         queued_at=Now(),
         sent_at=None,
     )
-
-
-@transaction.atomic(durable=True)
-def stop(*, job_id: uuid.UUID, detail: str) -> None:
-    """End a job that has not ended, with a full refund; its worker's result will be thrown away.
-
-    Raises:
-        JobNotFoundError: there is no such job.
-        JobFinishedError: the job has ended.
-    """
-    end_failed(_lock_open(job_id), code=FailureCode.STOPPED_BY_OPERATOR, detail=detail)
 
 
 def claim_of(job: SwapJob) -> Claim:
@@ -286,13 +262,6 @@ def is_last_attempt(job: SwapJob) -> bool:
     return bool(job.attempt - job.attempts_before >= settings.JOB_ATTEMPTS_MAX)
 
 
-def locked(*, skip_locked: bool = False) -> QuerySet[SwapJob]:
-    """Jobs to be changed in the caller's transaction, each with its quote."""
-    return SwapJob.objects.select_for_update(
-        no_key=True, of=("self",), skip_locked=skip_locked
-    ).select_related("quote")
-
-
 def _lock_owned(claim: Claim) -> SwapJob | None:
     """Lock the job if ``claim`` is still the newest right to it."""
     job = locked().get(pk=claim.job_id)
@@ -307,17 +276,6 @@ def _lock_owned(claim: Claim) -> SwapJob | None:
         status=job.status,
     )
     return None
-
-
-def _lock_open(job_id: uuid.UUID) -> SwapJob:
-    job = locked().filter(pk=job_id).first()
-    if job is None:
-        raise JobNotFoundError(_("There is no job with this id."))
-    if job.is_final:
-        raise JobFinishedError(
-            _("The job has already ended."), job_id=str(job_id), state=job.status.lower()
-        )
-    return job
 
 
 def _queue_again(job: SwapJob) -> Status:
@@ -337,41 +295,12 @@ def _queue_again(job: SwapJob) -> Status:
         job.progress_percent = job.frames_done = 0
     job.queued_at = job.sent_at = now
     job.save()
-    _log_after_commit("inference.job.queued_again", job)
+    log_after_commit("inference.job.queued_again", job)
     return Status.QUEUED
-
-
-def end_failed(job: SwapJob, *, code: str, detail: str) -> Status:
-    """End a locked job without a result, in the caller's transaction, and refund it."""
-    # A hold that expired before has given the tokens back already: the job must end all the same.
-    if job.segments_count:
-        SwapSegment.objects.filter(job=job).exclude(status=SwapSegment.Status.DONE).update(
-            status=SwapSegment.Status.STOPPED, lease_expires_at=None
-        )
-    tokens_services.void_hold(hold_id=hold_id_of(job))
-    job.status = Status.FAILED
-    job.error_code = code
-    job.error_detail = detail
-    _end(job)
-    _log_after_commit("inference.job.failed", job, code=code)
-    return Status.FAILED
 
 
 def _zero_unless_split(name: str) -> Case:
     return Case(When(segments_count=0, then=Value(0)), default=F(name), output_field=IntegerField())
-
-
-def _end(job: SwapJob) -> None:
-    job.lease_expires_at = None
-    job.eta_s = None
-    job.finished_at = timezone.now()
-    job.save()
-
-
-def hold_id_of(job: SwapJob) -> uuid.UUID:
-    """The hold of a job that was accepted."""
-    assert job.hold_id is not None, "a committed job has its hold"
-    return job.hold_id
 
 
 def lease() -> dt.timedelta:
@@ -382,9 +311,3 @@ def lease() -> dt.timedelta:
 def hold_deadline() -> dt.datetime:
     """Until when tokens stay held from now on."""
     return timezone.now() + dt.timedelta(seconds=settings.HOLD_TTL_S)
-
-
-def _log_after_commit(event: str, job: SwapJob, **fields: object) -> None:
-    transaction.on_commit(
-        partial(log.info, event, job_id=str(job.pk), attempt=job.attempt, **fields)
-    )

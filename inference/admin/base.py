@@ -66,7 +66,7 @@ def asset_image(asset_id: uuid.UUID, *, width_px: int) -> SafeString:
 
 def result_image(job: SwapJob, *, width_px: int) -> SafeString | str:
     """A result in small, which leads to the whole of it; a dash where there is none."""
-    if job.status != SwapJob.Status.SUCCEEDED:
+    if not job.has_result:
         return "—"
     return _image("admin:inference_swapjob_result", job.pk, width_px=width_px)
 

@@ -117,8 +117,8 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
 
     def result_view(self, request: HttpRequest, job_id: uuid.UUID, size: str) -> HttpResponseBase:
         """A result, whole or in small."""
-        job = SwapJob.objects.filter(pk=job_id, status=SwapJob.Status.SUCCEEDED).first()
-        if job is None:
+        job = SwapJob.objects.filter(pk=job_id).first()
+        if job is None or not job.has_result:
             raise Http404
         self.check_may_see(request, job)
         return stored_media(
@@ -181,10 +181,14 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
         description=_("status"),
         ordering="status",
         label={
+            SwapJob.Status.AWAITING_INPUT: "info",
             SwapJob.Status.QUEUED: "info",
             SwapJob.Status.RUNNING: "warning",
             SwapJob.Status.SUCCEEDED: "success",
             SwapJob.Status.FAILED: "danger",
+            SwapJob.Status.BLOCKED: "danger",
+            SwapJob.Status.CANCELED: "warning",
+            SwapJob.Status.EXPIRED: "warning",
         },
     )
     def status_label(self, job: SwapJob) -> tuple[str, str]:

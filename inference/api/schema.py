@@ -8,7 +8,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from facefusion_site.common import idempotency
+from facefusion_site.common.schema import KEY_PARAMETER
 from inference import storage
+from inference.api import waiting
 
 MEDIA: Final = {
     (status, content_type): OpenApiTypes.BINARY
@@ -51,8 +53,46 @@ IF_NONE_MATCH: Final = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     description="The ETag of the last answer; 304 when nothing changed.",
 )
+PREFER: Final = OpenApiParameter(
+    name=waiting.HEADER,
+    location=OpenApiParameter.HEADER,
+    description=(
+        f"wait=n answers when the job has ended, or after n seconds (at most {waiting.WAIT_MAX_S})."
+    ),
+)
+APPLIED_HEADER: Final = OpenApiParameter(
+    name=waiting.APPLIED_HEADER,
+    location=OpenApiParameter.HEADER,
+    response=[200, 202],
+    description="wait=n when it was waited for; absent while too many others wait.",
+)
+LAST_EVENT_ID: Final = OpenApiParameter(
+    name="Last-Event-ID",
+    location=OpenApiParameter.HEADER,
+    description="The id of the last event that was seen; that state is not told again.",
+)
+SUBMIT_PARAMETERS: Final = [
+    KEY_PARAMETER,
+    PREFER,
+    LOCATION_HEADER,
+    REPLAYED_HEADER,
+    APPLIED_HEADER,
+]
 NOT_MODIFIED: Final = OpenApiResponse(description="Nothing changed since the given ETag.")
 
+UPLOAD_REQUEST: Final = OpenApiExample(
+    "Announce a picture",
+    value={
+        "filename": "target.jpg",
+        "size_bytes": 183_204,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "content_type": "image/jpeg",
+    },
+    request_only=True,
+)
+IMPORT_REQUEST: Final = OpenApiExample(
+    "Import a picture", value={"url": "https://media.example.com/target.jpg"}, request_only=True
+)
 QUOTE_REQUEST: Final = OpenApiExample(
     "Price one swap",
     value={
@@ -85,10 +125,23 @@ QUOTE_ANSWER: Final = OpenApiExample(
         "target_asset_id": _TARGET,
         "options": {"target_faces": "largest"},
         "tokens": 1,
-        "lines": [{"operation": "image_swap", "quantity": 1, "unit_price": 1, "tokens": 1}],
+        "lines": [
+            {
+                "operation": "image_swap",
+                "quantity": 1,
+                "units": 1,
+                "unit_price": 1,
+                "multiplier": 1.0,
+                "total": 1,
+            }
+        ],
         "balance": {"available": 100, "after": 99},
+        "affordable": True,
+        "eta_s": 3,
+        "state": "open",
         "job_id": None,
         "created_at": "2026-11-23T09:00:00Z",
+        "price_locked_until": "2026-11-23T09:15:00Z",
         "expires_at": "2026-11-23T09:15:00Z",
     },
     response_only=True,
@@ -106,12 +159,16 @@ JOB_ANSWER: Final = OpenApiExample(
         "target_asset_id": _TARGET,
         "options": {"target_faces": "largest"},
         "attempt": 0,
+        "retry_of": None,
+        "batch_id": None,
+        "batch_row": None,
         "progress": {
             "stage": None,
             "percent": 0,
             "frames_done": None,
             "frames": None,
-            "eta_s": None,
+            "eta_s": 3,
+            "queue_position": 1,
             "segments_done": None,
             "segments": None,
         },
@@ -135,8 +192,10 @@ JOB_ANSWER: Final = OpenApiExample(
             ],
         },
         "created_at": "2026-11-23T09:01:00Z",
+        "start_deadline_at": None,
         "started_at": None,
         "finished_at": None,
+        "result_deleted_at": None,
     },
     response_only=True,
     status_codes=["202"],

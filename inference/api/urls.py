@@ -13,10 +13,29 @@ urlpatterns = [
         views.AssetThumbnailView.as_view(),
         name="asset-thumbnail",
     ),
+    path("assets/<uuid:asset_id>/faces", views.AssetFacesView.as_view(), name="asset-faces"),
+    path(
+        "assets/<uuid:asset_id>/faces/<uuid:face_id>/thumbnail",
+        views.AssetFaceThumbnailView.as_view(),
+        name="asset-face-thumbnail",
+    ),
+    path("uploads", views.UploadListView.as_view(), name="uploads"),
+    path(
+        "uploads/<uuid:asset_id>/content", views.UploadContentView.as_view(), name="upload-content"
+    ),
+    path(
+        "uploads/<uuid:asset_id>/complete",
+        views.UploadCompleteView.as_view(),
+        name="upload-complete",
+    ),
+    path("imports", views.ImportListView.as_view(), name="imports"),
     path("quotes", views.QuoteListView.as_view(), name="quotes"),
     path("quotes/<uuid:quote_id>", views.QuoteView.as_view(), name="quote"),
     path("jobs", views.JobListView.as_view(), name="jobs"),
     path("jobs/<uuid:job_id>", views.JobView.as_view(), name="job"),
+    path("jobs/<uuid:job_id>/cancel", views.JobCancelView.as_view(), name="job-cancel"),
+    path("jobs/<uuid:job_id>/retry", views.JobRetryView.as_view(), name="job-retry"),
+    path("jobs/<uuid:job_id>/events", views.JobEventsView.as_view(), name="job-events"),
     path("jobs/<uuid:job_id>/result", views.JobResultView.as_view(), name="job-result"),
     path("jobs/<uuid:job_id>/thumbnail", views.JobThumbnailView.as_view(), name="job-thumbnail"),
 ]

@@ -1,8 +1,20 @@
 """Uploads, quotes and swap jobs."""
 
-from inference.models.jobs import SwapJob
+from inference.models.batches import JobBatch
+from inference.models.faces import AssetFace, FaceSearch
+from inference.models.jobs import OPEN_STATUSES, UNSTARTED_STATUSES, SwapJob
 from inference.models.media import MediaAsset
 from inference.models.quotes import SwapQuote
 from inference.models.segments import SwapSegment
 
-__all__ = ["MediaAsset", "SwapJob", "SwapQuote", "SwapSegment"]
+__all__ = [
+    "OPEN_STATUSES",
+    "UNSTARTED_STATUSES",
+    "AssetFace",
+    "FaceSearch",
+    "JobBatch",
+    "MediaAsset",
+    "SwapJob",
+    "SwapQuote",
+    "SwapSegment",
+]

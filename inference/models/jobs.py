@@ -7,6 +7,7 @@ time its message was last sent. ``attempt`` fences late workers off.
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from django.conf import settings
 from django.db import models
@@ -14,6 +15,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from inference.models.batches import JobBatch
 from inference.models.quotes import SwapQuote
 
 
@@ -21,10 +23,14 @@ class SwapJob(models.Model):
     """One paid swap, from the accepted request to its result or its refund."""
 
     class Status(models.TextChoices):
+        AWAITING_INPUT = "AWAITING_INPUT", _("Waiting for its uploads")
         QUEUED = "QUEUED", _("Queued")
         RUNNING = "RUNNING", _("Running")
         SUCCEEDED = "SUCCEEDED", _("Succeeded")
         FAILED = "FAILED", _("Failed")
+        BLOCKED = "BLOCKED", _("Blocked")
+        CANCELED = "CANCELED", _("Canceled")
+        EXPIRED = "EXPIRED", _("Expired")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
@@ -48,6 +54,25 @@ class SwapJob(models.Model):
         related_name="+",
         help_text=_("Empty only inside the transaction that accepts the job."),
     )
+    retry_of = models.ForeignKey(
+        "self",
+        verbose_name=_("retry of"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    batch = models.ForeignKey(
+        JobBatch,
+        verbose_name=_("batch"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="jobs",
+        # The unique pair with the row serves every read.
+        db_index=False,
+    )
+    batch_row = models.PositiveIntegerField(_("row of the batch"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.QUEUED)
     attempt = models.PositiveSmallIntegerField(
         _("attempt"), default=0, help_text=_("Fencing token: grows with each claim.")
@@ -89,12 +114,27 @@ class SwapJob(models.Model):
     result_duration_ms = models.PositiveBigIntegerField(
         _("result milliseconds"), null=True, blank=True
     )
+    result_deleted_at = models.DateTimeField(
+        _("result deleted at"), null=True, blank=True, help_text=_("Since when its bytes are gone.")
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    start_deadline_at = models.DateTimeField(
+        _("start deadline"),
+        null=True,
+        blank=True,
+        help_text=_("Until when a worker has to begin, or the job expires with a refund."),
+    )
     queued_at = models.DateTimeField(
         _("queued at"), db_default=Now(), help_text=_("Since when it waits for a worker.")
     )
     sent_at = models.DateTimeField(
-        _("sent at"), db_default=Now(), help_text=_("When its message was last put in the queue.")
+        _("sent at"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "When its message was last put in the queue; empty while its owner has as many jobs "
+            "at work as the plan allows."
+        ),
     )
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
@@ -111,7 +151,8 @@ class SwapJob(models.Model):
             ),
             models.CheckConstraint(
                 name="swapjob_started_job_has_hold",
-                condition=Q(hold__isnull=False) | Q(status="QUEUED", attempt=0),
+                condition=Q(hold__isnull=False)
+                | Q(status__in=["AWAITING_INPUT", "QUEUED"], attempt=0),
             ),
             models.CheckConstraint(
                 name="swapjob_lease_only_while_running",
@@ -133,8 +174,13 @@ class SwapJob(models.Model):
             ),
             models.CheckConstraint(
                 name="swapjob_finished_at_only_at_the_end",
-                condition=Q(status__in=["QUEUED", "RUNNING"], finished_at__isnull=True)
-                | Q(status__in=["SUCCEEDED", "FAILED"], finished_at__isnull=False),
+                condition=Q(
+                    status__in=["AWAITING_INPUT", "QUEUED", "RUNNING"], finished_at__isnull=True
+                )
+                | Q(
+                    status__in=["SUCCEEDED", "FAILED", "BLOCKED", "CANCELED", "EXPIRED"],
+                    finished_at__isnull=False,
+                ),
             ),
             models.CheckConstraint(
                 name="swapjob_result_only_when_succeeded",
@@ -149,9 +195,23 @@ class SwapJob(models.Model):
             ),
             models.CheckConstraint(
                 name="swapjob_error_only_when_failed",
-                condition=(Q(status="FAILED") & ~Q(error_code=""))
-                | (~Q(status="FAILED") & Q(error_code="")),
+                condition=(Q(status__in=["FAILED", "BLOCKED", "EXPIRED"]) & ~Q(error_code=""))
+                | (~Q(status__in=["FAILED", "BLOCKED", "EXPIRED"]) & Q(error_code="")),
             ),
+            models.CheckConstraint(
+                name="swapjob_expires_only_unstarted",
+                condition=~Q(status__in=["AWAITING_INPUT", "EXPIRED"]) | Q(attempt=0),
+            ),
+            models.CheckConstraint(
+                name="swapjob_deletes_only_a_result",
+                condition=Q(status="SUCCEEDED") | Q(result_deleted_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="swapjob_batch_row_only_in_batch",
+                condition=Q(batch__isnull=True, batch_row__isnull=True)
+                | Q(batch__isnull=False, batch_row__isnull=False),
+            ),
+            models.UniqueConstraint(name="swapjob_row_per_batch", fields=["batch", "batch_row"]),
         ]
         indexes = [
             models.Index(name="swapjob_owner_newest", fields=["owner", "-created_at", "-id"]),
@@ -167,6 +227,25 @@ class SwapJob(models.Model):
             models.Index(
                 name="swapjob_queued_since", fields=["queued_at"], condition=Q(status="QUEUED")
             ),
+            models.Index(
+                name="swapjob_open_by_owner",
+                fields=["owner", "created_at", "batch_row"],
+                condition=Q(status__in=["AWAITING_INPUT", "QUEUED", "RUNNING"]),
+            ),
+            models.Index(
+                name="swapjob_start_deadline",
+                fields=["start_deadline_at"],
+                condition=Q(
+                    status__in=["AWAITING_INPUT", "QUEUED"],
+                    attempt=0,
+                    start_deadline_at__isnull=False,
+                ),
+            ),
+            models.Index(
+                name="swapjob_succeeded_newest",
+                fields=["-finished_at"],
+                condition=Q(status="SUCCEEDED"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -175,4 +254,13 @@ class SwapJob(models.Model):
     @property
     def is_final(self) -> bool:
         """True once the job can no longer change."""
-        return self.status in {self.Status.SUCCEEDED, self.Status.FAILED}
+        return self.status not in OPEN_STATUSES
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there are bytes to be fetched."""
+        return self.status == self.Status.SUCCEEDED and self.result_deleted_at is None
+
+
+UNSTARTED_STATUSES: Final = frozenset({SwapJob.Status.AWAITING_INPUT, SwapJob.Status.QUEUED})
+OPEN_STATUSES: Final = UNSTARTED_STATUSES | {SwapJob.Status.RUNNING}

@@ -1,13 +1,38 @@
 """What the interfaces may ask of inference."""
 
-from inference.services.jobs import requeue_swap_job, stop_swap_job, submit_swap_job
+from inference.services.faces import forget_faces, request_faces
+from inference.services.imports import import_media
+from inference.services.jobs import (
+    cancel_swap_job,
+    cancel_swap_job_of_anybody,
+    delete_result,
+    requeue_swap_job,
+    require_result,
+    retry_swap_job,
+    stop_swap_job,
+    submit_swap_job,
+)
+from inference.services.presigned import announce_upload, complete_upload, receive_bytes
 from inference.services.quotes import quote_swap
+from inference.services.removal import delete_asset
 from inference.services.uploads import register_media, upload_bytes_max, upload_too_large
 
 __all__ = [
+    "announce_upload",
+    "cancel_swap_job",
+    "cancel_swap_job_of_anybody",
+    "complete_upload",
+    "delete_asset",
+    "delete_result",
+    "forget_faces",
+    "import_media",
     "quote_swap",
+    "receive_bytes",
     "register_media",
+    "request_faces",
     "requeue_swap_job",
+    "require_result",
+    "retry_swap_job",
     "stop_swap_job",
     "submit_swap_job",
     "upload_bytes_max",

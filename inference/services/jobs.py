@@ -1,39 +1,83 @@
-"""Jobs: accepted once for a quote, and what operators may do with them."""
+"""Jobs: accepted once for a quote, canceled, retried, and what operators may do with them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
-from inference import handlers, selectors, tasks, transitions
-from inference.errors import QuoteExpiredError, QuoteRedeemedError
-from inference.models import SwapJob
+from facefusion_site.common.errors import ServiceUnavailableError
+from inference import dispatch, endings, handlers, selectors, storage, tasks, transitions
+from inference.errors import (
+    JobFailedError,
+    JobNotFinishedError,
+    QuoteExpiredError,
+    QuoteRedeemedError,
+    failure_text,
+)
+from inference.job_errors import (
+    JobCanceledError,
+    JobNotRetryableError,
+    QuoteMismatchError,
+    ResultDeletedError,
+)
+from inference.models import SwapJob, SwapQuote
+from inference.services.quotes import quote_again
 from inference.types import SubmittedJob
 from tokens import services as tokens_services
 from tokens.types import Operation
 
 log = structlog.get_logger(__name__)
+Status = SwapJob.Status
+_RETRYABLE: Final = frozenset({Status.FAILED, Status.EXPIRED, Status.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A request for a job, before it is known whether an earlier one made it."""
+
+    owner_id: int
+    idempotency_key: str
+    fingerprint: str
+    start_deadline_s: int | None
+    retry_of_id: uuid.UUID | None = None
 
 
 @transaction.atomic(durable=True)
-def submit_swap_job(*, owner_id: int, quote_id: uuid.UUID, idempotency_key: str) -> SubmittedJob:
+def submit_swap_job(
+    *,
+    owner_id: int,
+    quote_id: uuid.UUID,
+    idempotency_key: str,
+    start_deadline_s: int | None = None,
+) -> SubmittedJob:
     """Redeem a quote: store the job, hold its price, queue it after the commit.
 
     Owns its transaction. The insert decides between requests that arrive at once, both for the key
     and for the quote; whoever loses reads the winner's row. Repeating a request returns the same
-    job for ever, also after the quote expired.
+    job for ever, also after the quote expired. An account that has as many jobs at work as its plan
+    allows is not refused: the job waits for a place.
+
+    Args:
+        owner_id: who pays.
+        quote_id: what is bought.
+        idempotency_key: the caller's name for this request.
+        start_deadline_s: seconds within which a worker has to begin, or the job expires with a
+            refund; None for no such limit.
 
     Raises:
-        IdempotencyKeyReusedError: the key was used with another quote.
+        IdempotencyKeyReusedError: the key was used with another request.
         QuoteNotFoundError: there is no such quote, or it is somebody else's.
         QuoteRedeemedError: another job was paid with the quote.
         QuoteExpiredError: the promise is over; nothing is stored.
@@ -41,54 +85,141 @@ def submit_swap_job(*, owner_id: int, quote_id: uuid.UUID, idempotency_key: str)
         WalletFrozenError: an operator keeps the wallet frozen; nothing is stored.
         WalletClosedError: the wallet is closed; nothing is stored.
     """
-    fingerprint = idempotency.fingerprint({"quote_id": quote_id})
-    earlier = selectors.job_by_key(owner_id=owner_id, idempotency_key=idempotency_key)
-    if earlier is not None:
-        return _replay(earlier, fingerprint=fingerprint)
-    quote = selectors.quote(owner_id=owner_id, quote_id=quote_id, param="quote_id")
-    try:
-        # The savepoint keeps the transaction usable after a refused insert.
-        with transaction.atomic():
-            job = SwapJob.objects.create(
-                owner_id=owner_id,
-                idempotency_key=idempotency_key,
-                request_fingerprint=fingerprint,
-                quote=quote,
-            )
-    except IntegrityError as error:
-        earlier = selectors.job_by_key(owner_id=owner_id, idempotency_key=idempotency_key)
-        if earlier is not None:
-            return _replay(earlier, fingerprint=fingerprint)
-        if not SwapJob.objects.filter(quote=quote).exists():
-            raise
-        raise QuoteRedeemedError(
-            _("Another job was already paid with this quote."), param="quote_id"
-        ) from error
-    # Looked at after the insert: a repeat of a request that made it in time is never "expired".
-    now = timezone.now()
-    if quote.expires_at <= now:
-        raise QuoteExpiredError(_("The quote's time is over."), param="quote_id")
-    job.hold_id = tokens_services.place_hold(
+    wanted: dict[str, object] = {"quote_id": quote_id}
+    if start_deadline_s is not None:
+        wanted["start_deadline_s"] = start_deadline_s
+    order = _Order(
         owner_id=owner_id,
-        amount=quote.tokens,
-        reference=f"swap_job:{job.pk}",
-        expires_at=now + dt.timedelta(seconds=settings.HOLD_TTL_S),
-        operation=Operation[quote.operation],
+        idempotency_key=idempotency_key,
+        fingerprint=idempotency.fingerprint(wanted),
+        start_deadline_s=start_deadline_s,
     )
-    job.save(update_fields=["hold"])
-    send_on_commit(tasks.run_swap_job, job_id=str(job.pk))
-    transaction.on_commit(
-        partial(log.info, "inference.job.accepted", job_id=str(job.pk), tokens=quote.tokens)
+    earlier = _earlier(order)
+    if earlier is not None:
+        return earlier
+    quote = selectors.quote(owner_id=owner_id, quote_id=quote_id, param="quote_id")
+    return _accept(order, quote)
+
+
+@transaction.atomic(durable=True)
+def retry_swap_job(
+    *,
+    owner_id: int,
+    job_id: uuid.UUID,
+    idempotency_key: str,
+    quote_id: uuid.UUID | None = None,
+    start_deadline_s: int | None = None,
+) -> SubmittedJob:
+    """Run a job that failed, expired or was canceled again, as a new job that names it.
+
+    Without ``quote_id`` it is priced as prices are now. Owns its transaction; for the rest see
+    ``submit_swap_job``.
+
+    Raises:
+        JobNotFoundError: there is no such job, or it is somebody else's.
+        JobNotRetryableError: the job has not ended, has a result, or was blocked.
+        QuoteMismatchError: the quote is for other uploads or another operation.
+        DomainError: as ``submit_swap_job``, and as ``quote_swap`` without ``quote_id``.
+    """
+    order = _Order(
+        owner_id=owner_id,
+        idempotency_key=idempotency_key,
+        fingerprint=idempotency.fingerprint(
+            {"retry_of": job_id, "quote_id": quote_id, "start_deadline_s": start_deadline_s}
+        ),
+        start_deadline_s=start_deadline_s,
+        retry_of_id=job_id,
     )
-    return SubmittedJob(job_id=job.pk, is_replay=False)
+    earlier = _earlier(order)
+    if earlier is not None:
+        return earlier
+    job = selectors.job(owner_id=owner_id, job_id=job_id)
+    if job.status not in _RETRYABLE:
+        raise JobNotRetryableError(
+            _("Only jobs that failed, expired or were canceled can be retried."),
+            state=job.status.lower(),
+        )
+    if quote_id is None:
+        return _accept(order, quote_again(quote=job.quote))
+    quote = selectors.quote(owner_id=owner_id, quote_id=quote_id, param="quote_id")
+    same = ("operation", "source_id", "target_id")
+    if any(getattr(quote, name) != getattr(job.quote, name) for name in same):
+        raise QuoteMismatchError(
+            _("The quote is not for the uploads and the operation of this job."), param="quote_id"
+        )
+    return _accept(order, quote)
+
+
+def cancel_swap_job(*, owner_id: int, job_id: uuid.UUID) -> None:
+    """End a job of the owner; only the work that was done by then is charged.
+
+    Repeating it changes nothing. See ``endings.cancel`` for what is charged.
+
+    Raises:
+        JobNotFoundError: there is no such job, or it is somebody else's.
+        JobFinishedError: the job has ended in another way.
+    """
+    selectors.job(owner_id=owner_id, job_id=job_id)
+    _cancel(job_id)
+
+
+def delete_result(*, owner_id: int, job_id: uuid.UUID) -> None:
+    """Delete the bytes of a result now; the job and its receipt stay. May be repeated.
+
+    Raises:
+        JobNotFoundError: there is no such job, or it is somebody else's.
+        JobNotFinishedError: the job has no result yet.
+        JobFailedError: the job failed and never had a result.
+        JobCanceledError: the job was canceled and never had a result.
+        ServiceUnavailableError: the storage does not answer; the result is not shown any more, and
+            repeating the request deletes its bytes.
+    """
+    job = selectors.job(owner_id=owner_id, job_id=job_id)
+    if job.result_deleted_at is None:
+        require_result(job)
+        SwapJob.objects.filter(pk=job_id, result_deleted_at__isnull=True).update(
+            result_deleted_at=Now()
+        )
+        log.info("inference.result.deleted", job_id=str(job_id))
+    try:
+        storage.delete_results(job_id=job_id, keep_key=None)
+    except OSError as error:
+        log.exception("inference.results.not_discarded", job_id=str(job_id))
+        raise ServiceUnavailableError(
+            _("The media storage does not answer. Send the request again."), retry_after_s=10
+        ) from error
+
+
+def require_result(job: SwapJob) -> None:
+    """Refuse what needs a result that is not there.
+
+    Raises:
+        JobNotFinishedError: the job has no result yet.
+        JobFailedError: the job ended without one.
+        JobCanceledError: the job was canceled.
+        ResultDeletedError: there was one.
+    """
+    if not job.is_final:
+        raise JobNotFinishedError(
+            _("The job has no result yet."), state=job.status.lower(), retry_after_s=1
+        )
+    if job.status == Status.CANCELED:
+        raise JobCanceledError(_("The job was canceled before it had a result."))
+    if job.status != Status.SUCCEEDED:
+        raise JobFailedError(failure_text(job.error_code), error_code=job.error_code)
+    if job.result_deleted_at is not None:
+        raise ResultDeletedError(
+            _("The result was deleted."), deleted_at=job.result_deleted_at.isoformat()
+        )
 
 
 def requeue_swap_job(*, job_id: uuid.UUID, actor_id: int) -> None:
-    """Give a job that has not ended to a new worker; for operators.
+    """Give a job that has not ended to a new worker, whatever its account's places; for operators.
 
     Raises:
         JobNotFoundError: there is no such job.
         JobFinishedError: the job has ended.
+        InputsMissingError: the job still waits for its uploads.
     """
     transitions.requeue(job_id=job_id)
     send_on_commit(tasks.run_swap_job, job_id=str(job_id))
@@ -102,14 +233,82 @@ def stop_swap_job(*, job_id: uuid.UUID, actor_id: int) -> None:
         JobNotFoundError: there is no such job.
         JobFinishedError: the job has ended.
     """
-    transitions.stop(job_id=job_id, detail=f"Stopped by user {actor_id}.")
-    handlers.discard_results(job_id=job_id, keep_key=None)
+    endings.stop(job_id=job_id, detail=f"Stopped by user {actor_id}.")
+    _clean_up(job_id)
     log.info("inference.job.stopped_by_operator", job_id=str(job_id), actor_id=actor_id)
 
 
-def _replay(job: SwapJob, *, fingerprint: str) -> SubmittedJob:
-    if job.request_fingerprint != fingerprint:
+def cancel_swap_job_of_anybody(*, job_id: uuid.UUID, actor_id: int) -> None:
+    """Cancel a job as its owner could: the work that was done is charged; for operators.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+        JobFinishedError: the job has ended in another way.
+    """
+    _cancel(job_id)
+    log.info("inference.job.canceled_by_operator", job_id=str(job_id), actor_id=actor_id)
+
+
+def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
+    try:
+        # The savepoint keeps the transaction usable after a refused insert.
+        with transaction.atomic():
+            job = SwapJob.objects.create(
+                owner_id=order.owner_id,
+                idempotency_key=order.idempotency_key,
+                request_fingerprint=order.fingerprint,
+                retry_of_id=order.retry_of_id,
+                quote=quote,
+            )
+    except IntegrityError as error:
+        earlier = _earlier(order)
+        if earlier is not None:
+            return earlier
+        if not SwapJob.objects.filter(quote=quote).exists():
+            raise
+        raise QuoteRedeemedError(
+            _("Another job was already paid with this quote."), param="quote_id"
+        ) from error
+    # Looked at after the insert: a repeat of a request that made it in time is never "expired".
+    now = timezone.now()
+    if quote.expires_at <= now:
+        raise QuoteExpiredError(_("The quote's time is over."), param="quote_id")
+    if order.start_deadline_s is not None:
+        job.start_deadline_at = now + dt.timedelta(seconds=order.start_deadline_s)
+    job.hold_id = tokens_services.place_hold(
+        owner_id=order.owner_id,
+        amount=quote.tokens,
+        reference=f"swap_job:{job.pk}",
+        expires_at=now + dt.timedelta(seconds=settings.HOLD_TTL_S),
+        operation=Operation[quote.operation],
+    )
+    job.save(update_fields=["hold", "start_deadline_at"])
+    for ready_id in dispatch.take_places(owner_id=order.owner_id):
+        send_on_commit(tasks.run_swap_job, job_id=str(ready_id))
+    transaction.on_commit(
+        partial(log.info, "inference.job.accepted", job_id=str(job.pk), tokens=quote.tokens)
+    )
+    return SubmittedJob(job_id=job.pk, is_replay=False)
+
+
+def _earlier(order: _Order) -> SubmittedJob | None:
+    job = selectors.job_by_key(owner_id=order.owner_id, idempotency_key=order.idempotency_key)
+    if job is None:
+        return None
+    if job.request_fingerprint != order.fingerprint:
         raise idempotency.IdempotencyKeyReusedError(
-            _("This Idempotency-Key was used with another quote."), param=idempotency.KEY_HEADER
+            _("This Idempotency-Key was used with another request."), param=idempotency.KEY_HEADER
         )
     return SubmittedJob(job_id=job.pk, is_replay=True)
+
+
+def _cancel(job_id: uuid.UUID) -> None:
+    if endings.cancel(job_id=job_id):
+        _clean_up(job_id)
+
+
+def _clean_up(job_id: uuid.UUID) -> None:
+    """After an ending from outside: remove what the worker stored, hand on the place."""
+    handlers.discard_results(job_id=job_id, keep_key=None)
+    for ready_id in dispatch.after(job_id=job_id):
+        send_on_commit(tasks.run_swap_job, job_id=str(ready_id))

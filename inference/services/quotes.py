@@ -21,6 +21,7 @@ from inference.errors import (
 )
 from inference.models import MediaAsset, SwapQuote
 from inference.pipeline import errors as pipeline_errors
+from inference.services.castings import check_casting
 from inference.types import SwapOptions, VideoOptions
 from tokens import services as tokens_services
 from tokens.types import Operation, UsageLine
@@ -29,6 +30,21 @@ _KINDS: Final = {
     Operation.IMAGE_SWAP: MediaAsset.Kind.IMAGE,
     Operation.VIDEO_SWAP: MediaAsset.Kind.VIDEO,
 }
+
+
+def quote_again(*, quote: SwapQuote) -> SwapQuote:
+    """A new quote for the same swap, as prices are now.
+
+    Raises:
+        DomainError: as ``quote_swap``.
+    """
+    return quote_swap(
+        owner_id=quote.owner_id,
+        source_asset_id=quote.source_id,
+        target_asset_id=quote.target_id,
+        options=SwapOptions.from_json(quote.options),
+        operation=Operation[quote.operation],
+    )
 
 
 def quote_swap(
@@ -50,6 +66,7 @@ def quote_swap(
         InvalidTrimError: the wanted part of the video is empty or lies behind its end.
         SwapOptionsError: the engine does not take ``options.spec``, or a model is not offered.
         InvalidRequestError: video options for a picture.
+        DomainError: faces that are named, see ``check_casting``.
     """
     source = selectors.asset(owner_id=owner_id, asset_id=source_asset_id, param="source_asset_id")
     target = selectors.asset(owner_id=owner_id, asset_id=target_asset_id, param="target_asset_id")
@@ -62,6 +79,7 @@ def quote_swap(
             target_kind=target.kind.lower(),
         )
     options = _checked(options, target=target)
+    check_casting(source=source, target=target, options=options)
     line = UsageLine(operation=operation, quantity=_quantity(target, options))
     price = tokens_services.price_usage(lines=[line])
     return SwapQuote.objects.create(
@@ -75,7 +93,9 @@ def quote_swap(
             {
                 "operation": line.operation.value,
                 "quantity": line.quantity,
+                "units": line.units,
                 "unit_price": line.unit_price,
+                "multiplier": 1,
                 "tokens": line.tokens,
             }
             for line in price.lines
@@ -89,7 +109,7 @@ def _checked(options: SwapOptions, *, target: MediaAsset) -> SwapOptions:
     try:
         runtime.check_options(options)
     except pipeline_errors.InvalidOptionsError as error:
-        raise SwapOptionsError(str(error), param=f"options.spec.{error.param}") from error
+        raise SwapOptionsError(str(error), param=_param(error, options)) from error
     if target.duration_ms is None:
         if options.video is not None:
             raise InvalidRequestError(_("The target is a picture."), param="options.video")
@@ -104,6 +124,14 @@ def _checked(options: SwapOptions, *, target: MediaAsset) -> SwapOptions:
             duration_ms=target.duration_ms,
         )
     return dataclasses.replace(options, video=video)
+
+
+def _param(error: pipeline_errors.InvalidOptionsError, options: SwapOptions) -> str:
+    """Where the caller said what the engine refuses."""
+    _selector, _dot, name = error.param.partition("selector.filter")
+    if _dot and options.filter is not None:
+        return f"options.filter{name}"
+    return f"options.spec.{error.param}"
 
 
 def _quantity(target: MediaAsset, options: SwapOptions) -> int:

@@ -112,10 +112,17 @@ def lapse_lease(job_id: uuid.UUID) -> None:
     )
 
 
-def shown_progress(*, stage: str | None, percent: int) -> dict[str, object]:
+def shown_progress(
+    *, stage: str | None, percent: int, queue_position: int | None = None
+) -> dict[str, object]:
     """How the API shows the progress of a picture, which has no frames and no segments."""
     of_videos = ("frames_done", "frames", "eta_s", "segments_done", "segments")
-    return {"stage": stage, "percent": percent, **dict.fromkeys(of_videos)}
+    return {
+        "stage": stage,
+        "percent": percent,
+        "queue_position": queue_position,
+        **dict.fromkeys(of_videos),
+    }
 
 
 @dataclass(frozen=True)

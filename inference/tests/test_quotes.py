@@ -9,7 +9,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from inference.models import SwapQuote
+from inference import handlers
+from inference.models import SwapJob, SwapQuote
 from inference.tests import factories
 from tokens import selectors as tokens_selectors
 
@@ -37,9 +38,19 @@ def test_quote_promises_a_price_and_holds_nothing(client_of, settings):
     assert answer.data["operation"] == "image_swap"
     assert answer.data["tokens"] == 3
     assert answer.data["lines"] == [
-        {"operation": "image_swap", "quantity": 1, "unit_price": 3, "tokens": 3}
+        {
+            "operation": "image_swap",
+            "quantity": 1,
+            "units": 1,
+            "unit_price": 3,
+            "multiplier": 1.0,
+            "total": 3,
+        }
     ]
     assert answer.data["balance"] == {"available": 10, "after": 7}
+    assert (answer.data["affordable"], answer.data["state"]) == (True, "open")
+    assert answer.data["price_locked_until"] == answer.data["expires_at"]
+    assert answer.data["eta_s"] is None, "no job has ended yet"
     assert answer.data["options"] == {"target_faces": "all"}
     assert answer.data["job_id"] is None
     ttl = SwapQuote.objects.get().expires_at - timezone.now()
@@ -55,6 +66,7 @@ def test_options_are_optional(client_of):
 
     assert answer.data["options"] == {"target_faces": "one"}
     assert answer.data["balance"] == {"available": 0, "after": -1}
+    assert answer.data["affordable"] is False
 
 
 def test_price_changes_do_not_touch_a_promise(client_of, settings):
@@ -129,6 +141,37 @@ def test_quote_names_the_job_it_paid_for(client_of):
     answer = client_of(user).get(f"{URL}/{job.quote_id}")
 
     assert answer.data["job_id"] == str(job.pk)
+
+
+def test_quote_says_what_it_is_still_good_for(client_of):
+    user = factories.make_user(tokens=1)
+    client = client_of(user)
+    spent, late = factories.make_job(owner_id=user.pk).quote, factories.make_quote(owner_id=user.pk)
+    factories.expire(late)
+    factories.expire(spent)
+
+    states = [client.get(f"{URL}/{quote.pk}").data["state"] for quote in (spent, late)]
+
+    assert states == ["redeemed", "expired"]
+
+
+@pytest.mark.usefixtures("fast_swap")
+def test_eta_follows_from_the_queue_and_from_the_last_jobs(client_of):
+    user = factories.make_user(tokens=5)
+    done = factories.make_job(owner_id=user.pk)
+    handlers.run_swap_job(job_id=done.pk)
+    now = timezone.now()
+    SwapJob.objects.filter(pk=done.pk).update(
+        started_at=now - dt.timedelta(seconds=30), finished_at=now
+    )
+    waiting = [factories.make_job(owner_id=user.pk) for _ in range(2)]
+
+    answer = client_of(user).post(URL, body(user), format="json")
+    last = client_of(user).get(f"/api/v1/jobs/{waiting[-1].pk}")
+
+    assert answer.data["eta_s"] == 90, "two jobs before it, then its own"
+    progress = last.data["progress"]
+    assert (progress["queue_position"], progress["eta_s"]) == (2, 60)
 
 
 def test_database_refuses_a_free_quote():

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from inference import services, transitions
+from inference import endings, services, transitions
 from inference.errors import JobFinishedError, JobNotFoundError
 from inference.models import SwapJob
 from inference.tests import factories
@@ -58,7 +58,7 @@ def test_claim_is_the_only_one_until_the_lease_lapses(job):
 
 def test_claim_of_an_unknown_or_ended_job_is_nothing(job):
     assert transitions.claim(job_id=uuid.uuid4()) is None
-    transitions.stop(job_id=job.pk, detail="test")
+    endings.stop(job_id=job.pk, detail="test")
     assert transitions.claim(job_id=job.pk) is None
 
 

@@ -1,22 +1,36 @@
 """Wire format of the inference API. States are lower case on the wire, upper case in rows."""
 
+from inference.api.serializers.faces import FaceSetSerializer
 from inference.api.serializers.jobs import (
     JobCreateSerializer,
     JobPageSerializer,
     JobQuerySerializer,
+    JobRetrySerializer,
     JobSerializer,
 )
-from inference.api.serializers.media import AssetPageSerializer, AssetSerializer, UploadSerializer
+from inference.api.serializers.media import (
+    AssetPageSerializer,
+    AssetSerializer,
+    ImportSerializer,
+    OpenUploadSerializer,
+    UploadAnnounceSerializer,
+    UploadSerializer,
+)
 from inference.api.serializers.quotes import QuoteCreateSerializer, QuoteSerializer
 
 __all__ = [
     "AssetPageSerializer",
     "AssetSerializer",
+    "FaceSetSerializer",
+    "ImportSerializer",
     "JobCreateSerializer",
     "JobPageSerializer",
     "JobQuerySerializer",
+    "JobRetrySerializer",
     "JobSerializer",
+    "OpenUploadSerializer",
     "QuoteCreateSerializer",
     "QuoteSerializer",
+    "UploadAnnounceSerializer",
     "UploadSerializer",
 ]

@@ -4,22 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from facefusion_site.common.serializers import PageQuerySerializer, StrictUUIDField
+from facefusion_site.common.serializers import (
+    PageQuerySerializer,
+    StrictIntegerField,
+    StrictUUIDField,
+)
+from inference import watching
 from inference.api.serializers.fields import LowerCaseChoiceField, absolute
 from inference.api.serializers.options import SwapOptionsSerializer
 from inference.errors import failure_text
 from inference.models import SwapJob, SwapQuote
-from inference.selectors import JobDetail
+from inference.selectors import JobDetail, JobFilter
+from inference.watching import JobState
+
+
+class StartDeadlineField(StrictIntegerField):
+    """Seconds within which a worker has to begin."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            min_value=1,
+            max_value=settings.HOLD_TTL_S,
+            required=False,
+            allow_null=True,
+            help_text=_("If no worker has begun by then, the job expires with a full refund."),
+            **kwargs,
+        )
 
 
 class JobCreateSerializer(serializers.Serializer[Any]):
     """A job is a quote that is redeemed."""
 
     quote_id = StrictUUIDField()
+    start_deadline_s = StartDeadlineField()
+
+
+class JobRetrySerializer(serializers.Serializer[Any]):
+    """How to run a job again."""
+
+    quote_id = StrictUUIDField(
+        required=False,
+        allow_null=True,
+        help_text=_("An open quote for the same uploads; without it, today's price is taken."),
+    )
+    start_deadline_s = StartDeadlineField()
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -35,6 +68,10 @@ class ProgressSerializer(serializers.Serializer[Any]):
     eta_s = serializers.IntegerField(
         allow_null=True, help_text=_("Seconds left, as far as can be told.")
     )
+    queue_position = serializers.IntegerField(
+        allow_null=True,
+        help_text=_("While it is queued, an estimate from 1 up; not told in lists."),
+    )
     segments_done = serializers.IntegerField(
         allow_null=True, help_text=_("Of a video that is split between workers.")
     )
@@ -43,8 +80,22 @@ class ProgressSerializer(serializers.Serializer[Any]):
     )
 
 
+def progress_of(state: JobState) -> dict[str, Any]:
+    """How far a job is, as told everywhere; the stage is null while no worker is at it."""
+    return {
+        "stage": state.stage or None,
+        "percent": state.percent,
+        "frames_done": state.frames_done,
+        "frames": state.frames_count,
+        "eta_s": state.eta_s,
+        "queue_position": state.queue_position,
+        "segments_done": state.segments_done,
+        "segments": state.segments_count,
+    }
+
+
 class JobErrorSerializer(serializers.Serializer[Any]):
-    """Why a job failed."""
+    """Why a job failed, was blocked, or expired."""
 
     code = serializers.CharField()
     detail = serializers.CharField()
@@ -70,6 +121,18 @@ class JobFaceSerializer(serializers.Serializer[Any]):
     )
     similarity_before = serializers.FloatField()
     similarity_after = serializers.FloatField()
+
+
+class JobPersonSerializer(serializers.Serializer[Any]):
+    """What became of a face that the options name."""
+
+    target_face_id = serializers.UUIDField()
+    source_face_ids = serializers.ListField(
+        child=serializers.UUIDField(), help_text=_("Empty for a reference.")
+    )
+    frames_swapped = serializers.IntegerField(
+        help_text=_("0: the face was not found again; a picture is one frame.")
+    )
 
 
 class VideoReportSerializer(serializers.Serializer[Any]):
@@ -120,34 +183,45 @@ class JobSerializer(serializers.Serializer[JobDetail]):
     target_asset_id = serializers.UUIDField(source="job.quote.target_id")
     options = SwapOptionsSerializer(source="job.quote.options")
     attempt = serializers.IntegerField(source="job.attempt")
+    retry_of = serializers.UUIDField(
+        source="job.retry_of_id", allow_null=True, help_text=_("The job that this one repeats.")
+    )
+    batch_id = serializers.UUIDField(source="job.batch_id", allow_null=True)
+    batch_row = serializers.IntegerField(
+        source="job.batch_row", allow_null=True, help_text=_("From 1 up.")
+    )
     progress = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
     output = serializers.SerializerMethodField()
     faces = JobFaceSerializer(source="job.faces", many=True)
+    people = serializers.SerializerMethodField()
     report = serializers.SerializerMethodField()
     receipt = ReceiptSerializer(source="*")
     created_at = serializers.DateTimeField(source="job.created_at")
+    start_deadline_at = serializers.DateTimeField(source="job.start_deadline_at", allow_null=True)
     started_at = serializers.DateTimeField(source="job.started_at", allow_null=True)
     finished_at = serializers.DateTimeField(source="job.finished_at", allow_null=True)
+    result_deleted_at = serializers.DateTimeField(source="job.result_deleted_at", allow_null=True)
 
     @extend_schema_field(ProgressSerializer)
     def get_progress(self, detail: JobDetail) -> dict[str, Any]:
-        """The stage is null while no worker is at it."""
-        job = detail.job
-        return {
-            "stage": job.stage or None,
-            "percent": job.progress_percent,
-            "frames_done": job.frames_done if job.frames_count else None,
-            "frames": job.frames_count or None,
-            "eta_s": job.eta_s,
-            "segments_done": job.segments_done if job.segments_count else None,
-            "segments": job.segments_count or None,
-        }
+        """As the event stream tells it."""
+        state = watching.state_of(
+            detail.job, queue_position=detail.queue_position, eta_s=detail.eta_s
+        )
+        return progress_of(state)
 
     @extend_schema_field(VideoReportSerializer(allow_null=True))
     def get_report(self, detail: JobDetail) -> dict[str, Any] | None:
         """Null for pictures, and until a video is done."""
-        return detail.job.report or None
+        report = dict(detail.job.report)
+        report.pop("people", None)
+        return report or None
+
+    @extend_schema_field(JobPersonSerializer(many=True))
+    def get_people(self, detail: JobDetail) -> list[dict[str, Any]]:
+        """Of the faces that the options name; empty until the job has succeeded."""
+        return list(detail.job.report.get("people", []))
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, detail: JobDetail) -> dict[str, str] | None:
@@ -157,9 +231,9 @@ class JobSerializer(serializers.Serializer[JobDetail]):
 
     @extend_schema_field(JobOutputSerializer(allow_null=True))
     def get_output(self, detail: JobDetail) -> dict[str, Any] | None:
-        """Null until the job has succeeded."""
+        """Null until the job has succeeded, and after its result was deleted."""
         job = detail.job
-        if job.status != SwapJob.Status.SUCCEEDED:
+        if not job.has_result:
             return None
         return {
             "url": absolute(self, "job-result", job_id=job.pk),
@@ -185,7 +259,23 @@ class JobQuerySerializer(PageQuerySerializer):
     state = LowerCaseChoiceField(
         SwapJob.Status.values, required=False, default=None, help_text=_("Only jobs in this state.")
     )
+    operation = LowerCaseChoiceField(SwapQuote.Operation.values, required=False, default=None)
+    batch_id = serializers.UUIDField(required=False, default=None)
+    created_from = serializers.DateTimeField(
+        required=False, default=None, help_text=_("Not older than this moment.")
+    )
+    created_to = serializers.DateTimeField(
+        required=False, default=None, help_text=_("Not newer than this moment.")
+    )
 
-    def validate_state(self, state: str | None) -> str | None:
-        """The row's spelling."""
-        return state.upper() if state else None
+    def to_filter(self) -> JobFilter:
+        """The validated parameters in the rows' spelling."""
+        given = self.validated_data
+        state, operation = given["state"], given["operation"]
+        return JobFilter(
+            status=state.upper() if state else None,
+            operation=operation.upper() if operation else None,
+            batch_id=given["batch_id"],
+            created_from=given["created_from"],
+            created_to=given["created_to"],
+        )

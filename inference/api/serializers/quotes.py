@@ -10,10 +10,10 @@ from rest_framework import serializers
 
 from facefusion_site.common.serializers import StrictUUIDField
 from inference.api.serializers.fields import LowerCaseChoiceField
-from inference.api.serializers.options import SwapOptionsSerializer
+from inference.api.serializers.options import SwapOptionsSerializer, to_options
 from inference.models import SwapQuote
-from inference.selectors import QuoteDetail
-from inference.types import SwapOptions, TargetFaces, VideoOptions
+from inference.selectors import QuoteDetail, QuoteState
+from inference.types import SwapOptions
 
 
 class QuoteCreateSerializer(serializers.Serializer[Any]):
@@ -27,12 +27,7 @@ class QuoteCreateSerializer(serializers.Serializer[Any]):
     def to_options(self) -> SwapOptions:
         """The validated options as a value of the app."""
         chosen = self.validated_data.get("options", {})
-        video = chosen.get("video")
-        return SwapOptions(
-            target_faces=TargetFaces(chosen.get("target_faces", TargetFaces.ONE)),
-            spec=chosen.get("spec"),
-            video=None if video is None else VideoOptions(**video),
-        )
+        return to_options(chosen)
 
 
 class PriceLineSerializer(serializers.Serializer[Any]):
@@ -40,10 +35,24 @@ class PriceLineSerializer(serializers.Serializer[Any]):
 
     operation = serializers.CharField()
     quantity = serializers.IntegerField(help_text=_("Pictures, or milliseconds of video."))
+    units = serializers.SerializerMethodField(help_text=_("What is paid for."))
     unit_price = serializers.IntegerField(
         help_text=_("Tokens a picture, or a started second of video.")
     )
-    tokens = serializers.IntegerField()
+    multiplier = serializers.SerializerMethodField(
+        help_text=_("What the price of the moment is of the ordinary one.")
+    )
+    total = serializers.IntegerField(
+        source="tokens", help_text=_("Units, times unit price, times multiplier, in whole tokens.")
+    )
+
+    def get_units(self, line: dict[str, Any]) -> int:
+        """Pictures, or started seconds; lines of old quotes do not have it stored."""
+        return int(line.get("units", int(line["tokens"]) // int(line["unit_price"])))
+
+    def get_multiplier(self, line: dict[str, Any]) -> float:
+        """1 is the ordinary price."""
+        return float(line.get("multiplier", 1))
 
 
 class QuoteBalanceSerializer(serializers.Serializer[Any]):
@@ -64,11 +73,27 @@ class QuoteSerializer(serializers.Serializer[QuoteDetail]):
     tokens = serializers.IntegerField(source="quote.tokens")
     lines = PriceLineSerializer(source="quote.price_lines", many=True)
     balance = serializers.SerializerMethodField()
+    affordable = serializers.SerializerMethodField()
+    eta_s = serializers.IntegerField(
+        allow_null=True,
+        help_text=_("Seconds that a job submitted now would take, as far as can be told."),
+    )
+    state = serializers.ChoiceField(choices=[state.value for state in QuoteState])
     job_id = serializers.UUIDField(
         allow_null=True, help_text=_("The job that this quote paid for, if any.")
     )
     created_at = serializers.DateTimeField(source="quote.created_at")
-    expires_at = serializers.DateTimeField(source="quote.expires_at")
+    price_locked_until = serializers.DateTimeField(
+        source="quote.expires_at",
+        help_text=_("A job submitted before this moment costs this price, whatever happens."),
+    )
+    expires_at = serializers.DateTimeField(
+        source="quote.expires_at", help_text=_("The same moment: then the quote is worth nothing.")
+    )
+
+    def get_affordable(self, detail: QuoteDetail) -> bool:
+        """Whether the wallet covers it at this moment."""
+        return detail.balance.available >= detail.quote.tokens
 
     @extend_schema_field(QuoteBalanceSerializer)
     def get_balance(self, detail: QuoteDetail) -> dict[str, int]:

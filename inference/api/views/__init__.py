@@ -6,18 +6,42 @@ from inference.api.views.assets import (
     AssetThumbnailView,
     AssetView,
 )
-from inference.api.views.jobs import JobListView, JobResultView, JobThumbnailView, JobView
+from inference.api.views.events import JobEventsView
+from inference.api.views.faces import AssetFacesView, AssetFaceThumbnailView
+from inference.api.views.jobs import (
+    JobCancelView,
+    JobListView,
+    JobResultView,
+    JobRetryView,
+    JobThumbnailView,
+    JobView,
+)
 from inference.api.views.quotes import QuoteListView, QuoteView
+from inference.api.views.uploads import (
+    ImportListView,
+    UploadCompleteView,
+    UploadContentView,
+    UploadListView,
+)
 
 __all__ = [
     "AssetContentView",
+    "AssetFaceThumbnailView",
+    "AssetFacesView",
     "AssetListView",
     "AssetThumbnailView",
     "AssetView",
+    "ImportListView",
+    "JobCancelView",
+    "JobEventsView",
     "JobListView",
     "JobResultView",
+    "JobRetryView",
     "JobThumbnailView",
     "JobView",
     "QuoteListView",
     "QuoteView",
+    "UploadCompleteView",
+    "UploadContentView",
+    "UploadListView",
 ]

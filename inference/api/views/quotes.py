@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -20,7 +21,7 @@ from facefusion_site.common.errors import (
 from facefusion_site.common.limits import limit
 from facefusion_site.common.schema import problems
 from inference import selectors, services
-from inference.api import schema, serializers
+from inference.api import face_schema, schema, serializers
 from inference.api.views.parsing import valid
 from inference.errors import (
     AssetNotFoundError,
@@ -30,7 +31,18 @@ from inference.errors import (
     SourceNotAPictureError,
     SwapOptionsError,
 )
+from inference.face_errors import CASTING_ERRORS
 from tokens.types import Operation
+
+QUOTE_ERRORS: Final = (
+    InvalidRequestError,
+    AssetNotFoundError,
+    SourceNotAPictureError,
+    OperationMismatchError,
+    InvalidTrimError,
+    SwapOptionsError,
+    *CASTING_ERRORS,
+)
 
 
 class QuoteListView(ScopedView):
@@ -45,19 +57,14 @@ class QuoteListView(ScopedView):
         request=serializers.QuoteCreateSerializer,
         responses={
             201: serializers.QuoteSerializer,
-            **problems(
-                InvalidRequestError,
-                ParseError,
-                AssetNotFoundError,
-                SourceNotAPictureError,
-                OperationMismatchError,
-                InvalidTrimError,
-                SwapOptionsError,
-                UnsupportedMediaTypeError,
-                RateLimitedError,
-            ),
+            **problems(ParseError, UnsupportedMediaTypeError, RateLimitedError, *QUOTE_ERRORS),
         },
-        examples=[schema.QUOTE_REQUEST, schema.VIDEO_QUOTE_REQUEST, schema.QUOTE_ANSWER],
+        examples=[
+            schema.QUOTE_REQUEST,
+            schema.VIDEO_QUOTE_REQUEST,
+            face_schema.MAPPING_REQUEST,
+            schema.QUOTE_ANSWER,
+        ],
     )
     @limit(group="quotes", rate="JOBS_RATE", key="user")
     def post(self, request: Request) -> Response:

@@ -52,6 +52,7 @@ def test_long_video_is_split_and_joined(job, clip, media_root, client_of):
     assert progress == {
         "stage": "video",
         "percent": 5 + 85 * 3 // 4,
+        "queue_position": None,
         "frames_done": 150,
         "frames": FRAMES,
         "segments_done": 3,

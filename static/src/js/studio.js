@@ -126,7 +126,7 @@ class Studio {
     const watching = ++this.#watching;
     this.#isFollowing = true;
     let job = first;
-    for (let polls = 0; job.state === "queued" || job.state === "running"; polls += 1) {
+    for (let polls = 0; job.finished_at === null; polls += 1) {
       this.#showProgress(job);
       await sleep(polls < POLLS_FAST ? POLL_FAST_MS : POLL_SLOW_MS);
       job = await this.#poll(job);
