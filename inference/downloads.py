@@ -76,8 +76,17 @@ def thumbnail(*, key: str) -> FileResponse:
     Raises:
         OSError: the file is gone.
     """
+    return small_picture(key=storage.thumbnail_key(key))
+
+
+def small_picture(*, key: str) -> FileResponse:
+    """Stream a stored JPEG that is a thumbnail itself, to be shown inside a page.
+
+    Raises:
+        OSError: the file is gone.
+    """
     response = FileResponse(
-        storage.open_file(storage.thumbnail_key(key)),
+        storage.open_file(key),
         filename="thumbnail.jpg",
         content_type=storage.THUMBNAIL_CONTENT_TYPE,
     )

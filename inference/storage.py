@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -48,6 +48,11 @@ def result_key(*, job_id: uuid.UUID, attempt: int, content_type: str) -> str:
 def segment_key(*, job_id: uuid.UUID, index: int, attempt: int, extension: str) -> str:
     """The key of what one attempt of a segment produced; gone when its job has ended."""
     return f"{_results_folder(job_id)}/segment-{index}-{attempt}.{extension}"
+
+
+def faces_folder(*, asset_id: uuid.UUID, search_id: uuid.UUID, attempt: int) -> str:
+    """Where one attempt to find the faces of an upload puts their thumbnails."""
+    return f"{_faces_folder(asset_id)}/{search_id}-{attempt}"
 
 
 def thumbnail_key(key: str) -> str:
@@ -90,6 +95,15 @@ def write_thumbnail(*, key: str, thumbnail: bytes) -> None:
         OSError: the storage is full or broken.
     """
     _write(thumbnail_key(key), thumbnail)
+
+
+def write_small_picture(*, key: str, data: bytes) -> None:
+    """Store a picture that has no thumbnail because it is one.
+
+    Raises:
+        OSError: the storage is full or broken.
+    """
+    _write(key, data)
 
 
 @contextmanager
@@ -205,6 +219,33 @@ def delete_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
         key = f"{folder}/{name}"
         if key not in kept:
             default_storage.delete(key)
+
+
+def delete_faces(*, asset_id: uuid.UUID) -> None:
+    """Remove the thumbnails of all faces of an upload; nothing happens where there are none."""
+    for folder in _listed(_faces_folder(asset_id))[0]:
+        delete_folder(f"{_faces_folder(asset_id)}/{folder}")
+
+
+def delete_folder(folder: str) -> None:
+    """Remove the files of a folder that has no folders in it."""
+    for name in _listed(folder)[1]:
+        default_storage.delete(f"{folder}/{name}")
+    # Object storages have no folders, only names with slashes.
+    with suppress(NotImplementedError, OSError):
+        Path(default_storage.path(folder)).rmdir()
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    """Names of the folders and of the files in a folder."""
+    try:
+        return default_storage.listdir(folder)
+    except FileNotFoundError:
+        return [], []
+
+
+def _faces_folder(asset_id: uuid.UUID) -> str:
+    return f"faces/{asset_id.hex[:2]}/{asset_id}"
 
 
 def _results_folder(job_id: uuid.UUID) -> str:

@@ -14,8 +14,24 @@ class TargetFaces(StrEnum):
     ONE = "one"
     LARGEST = "largest"
     ALL = "all"
+    REFERENCE = "reference"
+    MAPPING = "mapping"
 
 
+# Names what finds and compares faces: detector, landmarks, recogniser, and how they are used. With
+# others, faces may come out differently and get other ids.
+FACE_MODEL_SET: Final = "face_detector_yunet+face_mesh_468+face_recogniser_sface/1"
+
+FaceOrder = Literal[
+    "left_right",
+    "right_left",
+    "top_bottom",
+    "bottom_top",
+    "small_large",
+    "large_small",
+    "best_worst",
+    "worst_best",
+]
 VideoFormat = Literal["mp4", "mov", "mkv", "webm"]
 VIDEO_TYPES: Final[dict[VideoFormat, str]] = {
     "mp4": "video/mp4",
@@ -45,6 +61,17 @@ class VideoOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class FacePair:
+    """The face of a source that goes onto a face of the target.
+
+    Of several pairs with one target face, the sources are pictures of one person.
+    """
+
+    source_face_id: uuid.UUID
+    target_face_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
 class SwapOptions:
     """What the caller may choose about a swap.
 
@@ -52,11 +79,23 @@ class SwapOptions:
         target_faces: ``ONE`` refuses a target with several faces.
         spec: the engine's own options by name, checked when the swap is priced.
         video: only for a video; None for a picture.
+        mapping: for ``MAPPING``: whose face goes where.
+        reference_face_id: for ``REFERENCE``: the person of the target who is meant.
+        distance: how far a face may be from the one it is taken for, 0..1; None: the engine's.
+        order: in which target faces are counted and reported; None: the engine's.
+        filter: what a target face must be like: gender, age_from, age_to, race; None: anything.
+        source_asset_ids: further pictures that faces are taken from.
     """
 
     target_faces: TargetFaces = TargetFaces.ONE
     spec: dict[str, Any] | None = None
     video: VideoOptions | None = None
+    mapping: tuple[FacePair, ...] = ()
+    reference_face_id: uuid.UUID | None = None
+    distance: float | None = None
+    order: FaceOrder | None = None
+    filter: dict[str, Any] | None = None
+    source_asset_ids: tuple[uuid.UUID, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The form in which quotes store the options."""
@@ -65,16 +104,37 @@ class SwapOptions:
             stored["spec"] = self.spec
         if self.video is not None:
             stored["video"] = asdict(self.video)
-        return stored
+        if self.mapping:
+            stored["mapping"] = [
+                {name: str(face_id) for name, face_id in asdict(pair).items()}
+                for pair in self.mapping
+            ]
+        if self.reference_face_id is not None:
+            stored["reference_face_id"] = str(self.reference_face_id)
+        if self.source_asset_ids:
+            stored["source_asset_ids"] = [str(asset_id) for asset_id in self.source_asset_ids]
+        plain = {"distance": self.distance, "order": self.order, "filter": self.filter}
+        return stored | {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> SwapOptions:
         """The inverse of ``to_json``."""
-        video = stored.get("video")
+        video, reference = stored.get("video"), stored.get("reference_face_id")
         return cls(
             target_faces=TargetFaces(stored["target_faces"]),
             spec=stored.get("spec"),
             video=None if video is None else VideoOptions(**video),
+            mapping=tuple(
+                FacePair(**{name: uuid.UUID(str(face_id)) for name, face_id in pair.items()})
+                for pair in stored.get("mapping", ())
+            ),
+            reference_face_id=None if reference is None else uuid.UUID(str(reference)),
+            distance=stored.get("distance"),
+            order=stored.get("order"),
+            filter=stored.get("filter"),
+            source_asset_ids=tuple(
+                uuid.UUID(str(asset_id)) for asset_id in stored.get("source_asset_ids", ())
+            ),
         )
 
 
@@ -101,6 +161,26 @@ class Claim:
     target_content_type: str
     segments_count: int
     options: SwapOptions
+
+
+@dataclass(frozen=True, slots=True)
+class FaceClaim:
+    """One worker's right to one attempt to find the faces of an upload; ``attempt`` fences it."""
+
+    search_id: uuid.UUID
+    attempt: int
+    asset_id: uuid.UUID
+    file_key: str
+    is_video: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCounts:
+    """Frames that were looked at, and faces that were seen and are not among those found."""
+
+    samples: int
+    turned_away: int
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +263,8 @@ class SwapOutput:
     Attributes:
         media: the stored result.
         faces: of a picture, one report on each face that was replaced.
-        report: of a video, what was done to it.
+        report: of a video, what was done to it; ``people``, where the job named some, says what
+            became of them, see ``castings.outcome``.
     """
 
     media: StoredMedia

@@ -11,12 +11,10 @@ from typing import Any, Final, cast
 
 from django.conf import settings
 
-from inference import runtime, segment_transitions, storage
+from inference import castings, runtime, segment_transitions, storage
 from inference.models import SwapSegment
 from inference.observers import SegmentObserver, VideoObserver
-from inference.pipeline import image_io
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
-from inference.pipeline.types import Image
 from inference.types import (
     VIDEO_TYPES,
     Claim,
@@ -62,11 +60,11 @@ def produce(claim: Claim) -> SwapOutput | None:
         if len(plans) > 1:
             segment_transitions.split(claim=claim, plans=plans)
             return None
-        source_bgr = _source(claim)
+        casting = castings.load(claim)
         key = _result_key(claim)
         with storage.new_file(key) as result:
             report = runtime.swap_video(
-                source_bgr=source_bgr,
+                casting=casting,
                 target=target,
                 result=result,
                 options=claim.options,
@@ -89,7 +87,7 @@ def swap_segment(claim: SegmentClaim) -> SegmentOutput:
     )
     with storage.local_file(job.target_key) as target, storage.new_file(key) as result:
         report = runtime.swap_video(
-            source_bgr=_source(job),
+            casting=castings.load(job),
             target=target,
             result=result,
             options=job.options,
@@ -124,9 +122,13 @@ def _join(claim: Claim, observer: VideoObserver) -> SwapOutput:
     return _output(claim, key, {**joined, **total})
 
 
-def _sum(reports: Iterable[dict[str, Any]]) -> dict[str, int]:
+def _sum(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
     listed = list(reports)
-    return {name: sum(report[name] for report in listed) for name in _SUMMED}
+    by_person = [report.get("frames_by_person", []) for report in listed]
+    return {
+        **{name: sum(report[name] for report in listed) for name in _SUMMED},
+        "frames_by_person": [sum(frames) for frames in zip(*by_person, strict=True)],
+    }
 
 
 def _check_ownership(observer: VideoObserver) -> None:
@@ -149,7 +151,8 @@ def _output(claim: Claim, key: str, report: dict[str, Any]) -> SwapOutput:
         height_px=report["height_px"],
         duration_ms=report["duration_ms"],
     )
-    return SwapOutput(media=media, report=report)
+    people = castings.outcome(claim.options, frames=report.pop("frames_by_person"))
+    return SwapOutput(media=media, report={**report, **people})
 
 
 def _result_key(claim: Claim) -> str:
@@ -163,10 +166,3 @@ def _format(claim: Claim) -> VideoFormat:
     assert claim.options.video is not None, "the quote of a video has them"
     chosen = claim.options.video.format
     return chosen or cast("VideoFormat", storage.EXTENSIONS[claim.target_content_type])
-
-
-def _source(claim: Claim) -> Image:
-    limits = image_io.ImageLimits(
-        pixels_max=settings.IMAGE_PIXELS_MAX, side_max_px=settings.IMAGE_SIDE_MAX_PX
-    )
-    return image_io.decode_image(storage.read(claim.source_key), limits=limits)

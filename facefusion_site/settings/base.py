@@ -9,6 +9,7 @@ from celery.schedules import crontab
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.settings.faces import *
 from facefusion_site.settings.jobs import *
 from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.outbound import *
@@ -168,6 +169,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "inference.run_swap_job": {"queue": "swaps"},
     "inference.run_swap_segment": {"queue": "swaps"},
+    "inference.find_faces": {"queue": "swaps"},
     "tokens.apply_recharge_batch": {"queue": "money"},
     "tokens.grant_vip": {"queue": "money"},
 }
@@ -202,6 +204,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "inference.requeue_stale_jobs",
         "schedule": 15.0,
         "options": {"expires": 15.0},
+    },
+    "sweep-faces": {
+        "task": "inference.sweep_faces",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
     },
     "expire-holds": {
         "task": "tokens.expire_holds",

@@ -33,7 +33,7 @@ def _fresh_limits(request: pytest.FixtureRequest) -> Iterator[None]:
 def fast_swap(monkeypatch: pytest.MonkeyPatch) -> None:
     """A swap without models: the target upside down. Everything around it is real."""
 
-    def swap(*, source_bgr, target_bgr, options, observer) -> SwapResult:
+    def swap(*, casting, target_bgr, options, observer) -> SwapResult:
         for stage in STAGES:
             observer.progress(stage, 0.0)
             observer.progress(stage, 1.0)

@@ -1,0 +1,126 @@
+"""Checks whose faces a quote names, and whether they may be named so."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence, Set
+from typing import Final
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inference import face_selectors, face_transitions, selectors
+from inference.errors import SourceNotAPictureError
+from inference.face_errors import FaceNotFoundError, InvalidMappingError
+from inference.face_selectors import FaceSet
+from inference.models import MediaAsset
+from inference.types import SwapOptions, TargetFaces
+
+# Longer than the promise and the hold together, so that a job that waits finds its faces.
+_MARGIN_S: Final = 60 * 60
+
+
+def check_casting(*, source: MediaAsset, target: MediaAsset, options: SwapOptions) -> None:
+    """Refuse faces and further sources that no job could use; keep those that are named.
+
+    Args:
+        source: the quote's source, a picture of the owner.
+        target: its target, the owner's too.
+        options: what is asked for.
+
+    Raises:
+        AssetNotFoundError: a further source does not exist or is somebody else's.
+        SourceNotAPictureError: a further source is a video.
+        FacesNotReadyError: the faces of an upload were not asked for, or are not found yet.
+        FacesExpiredError: they were forgotten after their time.
+        FaceNotFoundError: a face is not in the upload that it should be in.
+        InvalidMappingError: options that do not go together, or say something twice.
+    """
+    _check_fit(options)
+    sources = [source, *_further_sources(source, options)]
+    used: list[FaceSet] = []
+    if options.mapping:
+        used = _check_mapping(sources, target, options)
+    if options.reference_face_id is not None:
+        known = face_selectors.known_faces(asset=target, param="options.reference_face_id")
+        _require({face.pk for face in known.faces}, options.reference_face_id, "reference_face_id")
+        used = [known]
+    if used:
+        keep_s = settings.QUOTE_TTL_S + settings.HOLD_TTL_S + _MARGIN_S
+        face_transitions.keep_until(
+            search_ids=[known.search.pk for known in used],
+            moment=timezone.now() + dt.timedelta(seconds=keep_s),
+        )
+
+
+def _check_fit(options: SwapOptions) -> None:
+    is_mapping = options.target_faces is TargetFaces.MAPPING
+    is_reference = options.target_faces is TargetFaces.REFERENCE
+    if is_mapping and not options.mapping:
+        raise InvalidMappingError(_("The mapping is empty."), param="options.mapping")
+    if options.mapping and not is_mapping:
+        raise InvalidMappingError(
+            _("A mapping needs “target_faces” to be “mapping”."), param="options.mapping"
+        )
+    if is_reference and options.reference_face_id is None:
+        raise InvalidMappingError(
+            _("Nothing says which face is meant."), param="options.reference_face_id"
+        )
+    if options.reference_face_id is not None and not is_reference:
+        raise InvalidMappingError(
+            _("A reference needs “target_faces” to be “reference”."),
+            param="options.reference_face_id",
+        )
+    if options.distance is not None and not (is_mapping or is_reference):
+        raise InvalidMappingError(
+            _("A distance needs a reference or a mapping."), param="options.distance"
+        )
+
+
+def _further_sources(source: MediaAsset, options: SwapOptions) -> list[MediaAsset]:
+    found: list[MediaAsset] = []
+    for index, asset_id in enumerate(options.source_asset_ids):
+        param = f"options.source_asset_ids.{index}"
+        asset = selectors.asset(owner_id=source.owner_id, asset_id=asset_id, param=param)
+        if asset.kind != MediaAsset.Kind.IMAGE:
+            raise SourceNotAPictureError(_("A further source is a video."), param=param)
+        if asset in (source, *found):
+            raise InvalidMappingError(_("A source is named twice."), param=param)
+        found.append(asset)
+    return found
+
+
+def _check_mapping(
+    sources: Sequence[MediaAsset], target: MediaAsset, options: SwapOptions
+) -> list[FaceSet]:
+    in_target = face_selectors.known_faces(asset=target, param="target_asset_id")
+    # A source that is the target itself gives its faces to others in it.
+    in_sources = [
+        face_selectors.known_faces(
+            asset=asset,
+            param=f"options.source_asset_ids.{index - 1}" if index else "source_asset_id",
+        )
+        for index, asset in enumerate(sources)
+    ]
+    target_ids = {face.pk for face in in_target.faces}
+    whose = {face.pk: index for index, known in enumerate(in_sources) for face in known.faces}
+    for index, pair in enumerate(options.mapping):
+        _require(target_ids, pair.target_face_id, f"mapping.{index}.target_face_id")
+        _require(whose.keys(), pair.source_face_id, f"mapping.{index}.source_face_id")
+        if pair in options.mapping[:index]:
+            raise InvalidMappingError(_("A pair is named twice."), param=f"options.mapping.{index}")
+    idle = set(range(len(sources))) - {whose[pair.source_face_id] for pair in options.mapping}
+    if idle:
+        unused = min(idle)
+        raise InvalidMappingError(
+            _("No face of a source is used."),
+            param=f"options.source_asset_ids.{unused - 1}" if unused else "source_asset_id",
+        )
+    return [in_target, *in_sources]
+
+
+def _require(known: Set[uuid.UUID], face_id: uuid.UUID, param: str) -> None:
+    if face_id not in known:
+        raise FaceNotFoundError(_("The upload has no face with this id."), param=f"options.{param}")
