@@ -82,7 +82,7 @@ run: $(STAMP) ## Migrate and start the web server of development
 
 worker: $(STAMP) models ## Start a CPU worker with the scheduler
 	@DJANGO_SETTINGS_MODULE=facefusion_site.settings.dev $(WITH_SERVERS) \
-		$(PY) -m celery --app facefusion_site worker --beat --queues default,swaps,money --loglevel INFO $(ARGS)
+		$(PY) -m celery --app facefusion_site worker --beat --queues default,swaps,money,webhooks --loglevel INFO $(ARGS)
 
 worker-gpu: $(STAMP) models ## Start a GPU worker: one process, no fork, CUDA or nothing
 	@DJANGO_SETTINGS_MODULE=facefusion_site.settings.dev ORT_PROVIDERS=CUDAExecutionProvider \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts import webhook_errors  # noqa: F401  # the catalogue of errors reads this module
 from facefusion_site.common.errors import DomainError
 
 

@@ -41,6 +41,8 @@ class Scope(models.TextChoices):
     LEDGER_READ = "ledger:read", _("See balance and statement")
     RECHARGES_WRITE = "recharges:write", _("Credit tokens to users")
     RECHARGES_READ = "recharges:read", _("See recharges")
+    WEBHOOKS_WRITE = "webhooks:write", _("Change and replay webhooks")
+    WEBHOOKS_READ = "webhooks:read", _("See webhooks and events")
     APPROVALS_READ = "approvals:read", _("See approval requests and policies")
     APPROVALS_VOTE = "approvals:vote", _("Vote on approval requests")
     AUDIT_READ = "audit:read", _("See the books and their proof")

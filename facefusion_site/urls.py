@@ -18,6 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("accounts.api.webhook_urls")),
     path("api/v1/", include("tokens.api.urls")),
     path("api/v1/", include("tokens.api.books_urls")),
     path("api/v1/", include("tokens.api.wallet_urls")),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db import transaction
@@ -19,8 +19,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts import services as accounts_services
+from accounts.webhook_types import WebhookEventType
 from inference.errors import FailureCode, JobFinishedError, JobNotFoundError
 from inference.models import UNSTARTED_STATUSES, SwapJob, SwapSegment
+from tokens import selectors as tokens_selectors
 from tokens import services as tokens_services
 from tokens.errors import HoldResolvedError
 
@@ -162,6 +165,32 @@ def end(job: SwapJob) -> None:
     job.eta_s = None
     job.finished_at = timezone.now()
     job.save()
+    accounts_services.enqueue_webhook(
+        event_type=WebhookEventType(f"job.{job.status.lower()}"),
+        user_id=job.owner_id,
+        data=partial(announcement, job),
+    )
+
+
+def announcement(job: SwapJob) -> dict[str, Any]:
+    """What the owner is told of an ended job: the words and values of the API, but fewer."""
+    receipt = tokens_selectors.hold_receipt(hold_id=hold_id_of(job))
+    return {
+        "id": str(job.pk),
+        "state": job.status.lower(),
+        "operation": job.quote.operation.lower(),
+        "quote_id": str(job.quote_id),
+        "retry_of": None if job.retry_of_id is None else str(job.retry_of_id),
+        "batch_id": None if job.batch_id is None else str(job.batch_id),
+        "batch_row": job.batch_row,
+        "error": {"code": job.error_code} if job.error_code else None,
+        "receipt": {
+            "quoted": job.quote.tokens,
+            "held": receipt.held,
+            "settled": receipt.settled,
+            "refunded": receipt.refunded,
+        },
+    }
 
 
 def hold_id_of(job: SwapJob) -> uuid.UUID:

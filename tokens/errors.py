@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.errors import InvalidCursorError as InvalidCursorError  # noqa: PLC0414
 from tokens import (  # the catalogue of errors reads this module
     approval_errors,  # noqa: F401
     wallet_errors,  # noqa: F401
@@ -84,15 +85,6 @@ class RefundRefusedError(DomainError):
     http_status = 409
     title = _("The hold cannot be refunded")
     next_step = _("Read the hold: only settled tokens can be given back, and only once.")
-
-
-class InvalidCursorError(DomainError):
-    """The page cursor was not made by us."""
-
-    code = "invalid_cursor"
-    http_status = 400
-    title = _("The page cursor is not valid")
-    next_step = _("Take the cursor from “next_cursor” of the page before, or leave it out.")
 
 
 class ApprovalNotFoundError(DomainError):

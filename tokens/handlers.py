@@ -12,12 +12,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import services as accounts_services
+from accounts import webhook_selectors
+from tokens import selectors
 from tokens.ledger import expiry, holds, runs, seal, statements
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold
 
 log = structlog.get_logger(__name__)
 _LOTS_PER_ROUND = 1_000
+_BALANCES_PER_ROUND = 1_000
 
 
 def expire_holds(*, now: dt.datetime | None = None, limit: int = 500) -> int:
@@ -85,6 +89,17 @@ def _expire(*, hold_id: uuid.UUID, now: dt.datetime) -> bool:
         return False
     transaction.on_commit(lambda: log.warning("tokens.hold.expired", hold_id=str(hold_id)))
     return True
+
+
+def watch_balances() -> None:
+    """Compare balances with the alerts that accounts have set, some at a time.
+
+    A balance that falls and recovers between two runs is nothing to tell.
+    """
+    after = 0
+    while user_ids := webhook_selectors.watched_user_ids(after=after, limit=_BALANCES_PER_ROUND):
+        accounts_services.note_balances(balances=selectors.spendable_balances(user_ids=user_ids))
+        after = user_ids[-1]
 
 
 def seal_ledger() -> None:

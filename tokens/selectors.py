@@ -35,6 +35,7 @@ __all__ = [
     "recharge_batches",
     "recharge_lines",
     "recharge_receipt",
+    "spendable_balances",
     "statement",
 ]
 
@@ -68,6 +69,19 @@ def balance(*, user_id: int, now: dt.datetime | None = None) -> Balance:
         set_aside=Sum("held", default=0),
     )
     return Balance(available=sums["spendable"], held=sums["set_aside"], pending=sums["pending"])
+
+
+def spendable_balances(
+    *, user_ids: Collection[int], now: dt.datetime | None = None
+) -> dict[int, int]:
+    """What each of the users can spend now; 0 without a wallet. One query."""
+    moment = now or timezone.now()
+    is_live = Q(expires_at__isnull=True) | Q(expires_at__gt=moment)
+    lots = CreditLot.objects.filter(
+        is_live, wallet__owner_id__in=user_ids, available__gt=0, effective_at__lte=moment
+    )
+    sums = lots.values_list("wallet__owner_id").annotate(tokens=Sum("available"))
+    return dict.fromkeys(user_ids, 0) | {owner_id: int(tokens) for owner_id, tokens in sums}
 
 
 def lots(*, user_id: int) -> list[LotView]:

@@ -28,6 +28,12 @@ def expire_approvals(**_later: object) -> None:
     approval_handlers.expire_policy_changes()
 
 
+@shared_task(name="tokens.watch_balances", ignore_result=True)
+def watch_balances(**_later: object) -> None:
+    """Periodic: tell accounts whose balance fell below their alert."""
+    handlers.watch_balances()
+
+
 @shared_task(name="tokens.seal_ledger", ignore_result=True)
 def seal_ledger(**_later: object) -> None:
     """Periodic: append what is complete to the hash chain."""

@@ -19,8 +19,8 @@ URL_LENGTH_MAX: Final = 2048
 class WebhookEndpoint(models.Model):
     """An address of an account that events are sent to.
 
-    A deleted one stays for its deliveries' sake, without its secrets. One that is switched off keeps
-    what waits: it goes out when the endpoint is switched on again.
+    A deleted one stays for its deliveries' sake, without its secrets. One that is switched off
+    keeps what waits: it goes out when the endpoint is switched on again.
     """
 
     class Status(models.TextChoices):
@@ -79,7 +79,7 @@ class WebhookEndpoint(models.Model):
             ),
             models.CheckConstraint(
                 name="accounts_endpoint_deleted_no_secret",
-                condition=models.Q(status="DELETED", secret="", previous_secret="")  # noqa: S106
+                condition=models.Q(status="DELETED", secret="", previous_secret="")
                 | ~models.Q(status="DELETED") & ~models.Q(secret=""),
             ),
         ]
@@ -126,8 +126,8 @@ class WebhookEvent(models.Model):
 class WebhookDelivery(models.Model):
     """One event on its way to one endpoint. Its row is the message; the broker only wakes workers.
 
-    ``attempts`` counts the tries of the current schedule, ``attempts_count`` all of them: the second
-    is the fencing token of whoever makes one.
+    ``attempts`` counts the tries of the current schedule, ``attempts_count`` all of them: the
+    second is the fencing token of whoever makes one.
     """
 
     class Status(models.TextChoices):

@@ -2,13 +2,43 @@
 
 from accounts.services.api_keys import issue_api_key, note_key_use, revoke_api_key
 from accounts.services.users import register_user, set_password, set_role, system_user
+from accounts.services.webhook_endpoints import (
+    change_endpoint,
+    create_endpoint,
+    delete_endpoint,
+    reencrypt_endpoints,
+    rotate_secret,
+    switch_endpoint_off,
+)
+from accounts.services.webhooks import (
+    enqueue_webhook,
+    enqueue_webhooks,
+    note_balances,
+    replay_delivery,
+    replay_range,
+    send_test,
+    set_balance_alert,
+)
 
 __all__ = [
+    "change_endpoint",
+    "create_endpoint",
+    "delete_endpoint",
+    "enqueue_webhook",
+    "enqueue_webhooks",
     "issue_api_key",
+    "note_balances",
     "note_key_use",
+    "reencrypt_endpoints",
     "register_user",
+    "replay_delivery",
+    "replay_range",
     "revoke_api_key",
+    "rotate_secret",
+    "send_test",
+    "set_balance_alert",
     "set_password",
     "set_role",
+    "switch_endpoint_off",
     "system_user",
 ]

@@ -20,7 +20,9 @@ from accounts.errors import (
     UserNotFoundError,
 )
 from accounts.models import ApiKey, User
+from accounts.services.webhooks import enqueue_webhook
 from accounts.types import ROLE_SCOPES, IssuedKey, Role, Scope
+from accounts.webhook_types import WebhookEventType
 
 log = structlog.get_logger(__name__)
 _USE_RESOLUTION: Final = timedelta(minutes=1)
@@ -56,6 +58,7 @@ def issue_api_key(
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
     )
+    _tell(WebhookEventType.API_KEY_ISSUED, row)
     transaction.on_commit(
         partial(log.info, "accounts.api_key.issued", user_id=user.pk, api_key_id=str(row.pk))
     )
@@ -72,6 +75,7 @@ def revoke_api_key(*, key_id: uuid.UUID, user_id: int) -> None:
     key = selectors.api_key(key_id=key_id, user_id=user_id)
     changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
     if changed:
+        _tell(WebhookEventType.API_KEY_REVOKED, key)
         transaction.on_commit(
             partial(log.info, "accounts.api_key.revoked", user_id=user_id, api_key_id=str(key.pk))
         )
@@ -87,6 +91,14 @@ def note_key_use(*, key_id: uuid.UUID, last_used_at: datetime | None, now: datet
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USE_RESOLUTION)
     ApiKey.objects.filter(stale, pk=key_id).update(last_used_at=now)
+
+
+def _tell(event_type: WebhookEventType, key: ApiKey) -> None:
+    enqueue_webhook(
+        event_type=event_type,
+        user_id=key.user_id,
+        data={"id": str(key.pk), "name": key.name, "last4": key.last4},
+    )
 
 
 def _check_key_request(

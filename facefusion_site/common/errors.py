@@ -96,6 +96,15 @@ class NotFoundError(DomainError):
     next_step = _("Check the address and the id. You see only what belongs to you.")
 
 
+class InvalidCursorError(DomainError):
+    """The page cursor was not made by us."""
+
+    code = "invalid_cursor"
+    http_status = 400
+    title = _("The page cursor is not valid")
+    next_step = _("Take the cursor from “next_cursor” of the page before, or leave it out.")
+
+
 class MethodNotAllowedError(DomainError):
     """The path exists, the method does not."""
 

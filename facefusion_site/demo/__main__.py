@@ -114,7 +114,7 @@ def _start(supervisor: Supervisor, *, port: int) -> None:
         "--no-control-socket",
     )
     celery = ("celery", "--app=facefusion_site")
-    queues = "--queues=swaps,money,default"
+    queues = "--queues=swaps,money,default,webhooks"
     supervisor.start("worker", *celery, "worker", "--pool=solo", queues, "--loglevel=INFO")
     supervisor.start("beat", *celery, "beat", "--loglevel=INFO")
 

@@ -13,6 +13,7 @@ from facefusion_site.settings.faces import *
 from facefusion_site.settings.jobs import *
 from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.outbound import *
+from facefusion_site.settings.webhooks import *
 
 # Lets ``ModelAdmin[User]`` be written; without it the generic classes of Django fail at run time.
 django_stubs_ext.monkeypatch()
@@ -172,6 +173,7 @@ CELERY_TASK_ROUTES = {
     "inference.find_faces": {"queue": "swaps"},
     "tokens.apply_recharge_batch": {"queue": "money"},
     "tokens.grant_vip": {"queue": "money"},
+    "accounts.deliver_webhooks": {"queue": "webhooks"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -254,7 +256,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="20", hour="0,6"),
         "options": {"expires": 3600.0},
     },
-}
+} | WEBHOOK_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

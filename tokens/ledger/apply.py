@@ -42,7 +42,8 @@ def apply(*, batch: RechargeBatch, locks_first: bool) -> Verdicts:
     if batch.mode == RechargeBatch.Mode.ATOMIC and not verdicts.is_clean:
         recharge.write_refusal(batch_id=batch.pk)
     elif batch.reverses_id is None:
-        recharge.write_grants(batch_id=batch.pk, verdicts=verdicts)
+        is_scheduled = batch.source == RechargeBatch.Source.SCHEDULE
+        recharge.write_grants(batch_id=batch.pk, verdicts=verdicts, is_scheduled=is_scheduled)
     else:
         reversal.write_reversals(batch_id=batch.pk)
     return verdicts

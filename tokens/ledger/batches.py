@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.idempotency import IdempotencyKeyReusedError
 from tokens.errors import BatchNotFoundError, IdempotencyInProgressError
+from tokens.ledger import announcements
 from tokens.ledger.events import record_event
 from tokens.ledger.locks import require_transaction
 from tokens.ledger.recharge import Verdicts, write_not_attempted
@@ -195,6 +196,8 @@ def count(*, batch: RechargeBatch, verdicts: Verdicts, lease: dt.timedelta | Non
         batch.lease_expires_at = now + lease
         fields.append("lease_expires_at")
     batch.save(update_fields=[*fields, *CLOSING_FIELDS] if is_final(batch) else fields)
+    if is_final(batch):
+        announcements.tell_batch_finished(batch=batch)
 
 
 CLOSING_FIELDS: Final = ["status", "lease_id", "lease_expires_at", "finished_at"]
@@ -229,6 +232,7 @@ def end_unapplied(
     close(batch=batch, status=status)
     batch.save(update_fields=["done_count", *CLOSING_FIELDS])
     record(batch=batch, action=action, actor_id=actor_id, before=before)
+    announcements.tell_batch_finished(batch=batch)
 
 
 def next_chunk(*, batch_id: uuid.UUID, from_seq: int) -> int | None:

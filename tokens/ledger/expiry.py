@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Sum
 
+from tokens.ledger import announcements
 from tokens.ledger.locks import require_transaction
 from tokens.models import CreditLot
 
@@ -99,6 +100,7 @@ def expire_lots(*, now: dt.datetime, limit: int) -> ExpiryCount:
         parameters: dict[str, Any] = {"now": now, "wallet_ids": wallet_ids}
         cursor.execute(POST_EXPIRY_SQL, parameters)
         by_category = {category: (lots, int(tokens)) for category, lots, tokens in cursor}
+        announcements.tell_expired(wallet_ids=wallet_ids, now=now)
         cursor.execute(DEBIT_WALLETS_SQL, parameters)
         cursor.execute(EMPTY_LOTS_SQL, parameters)
     return ExpiryCount(wallets=len(wallet_ids), by_category=by_category)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import connection
 
+from tokens.ledger import announcements
 from tokens.ledger.locks import require_transaction
 from tokens.models import RechargeLine
 
@@ -213,12 +214,13 @@ def summarise() -> Verdicts:
     )
 
 
-def write_grants(*, batch_id: uuid.UUID, verdicts: Verdicts) -> None:
+def write_grants(*, batch_id: uuid.UUID, verdicts: Verdicts, is_scheduled: bool) -> None:
     """Store every judged line, and credit the applied ones.
 
     Args:
         batch_id: the batch that the lines belong to.
         verdicts: what ``judge`` has counted.
+        is_scheduled: a rule grants the tokens; accounts are told so.
 
     Raises:
         StateChangedError: a wallet was frozen or filled meanwhile; the caller must roll back.
@@ -230,6 +232,7 @@ def write_grants(*, batch_id: uuid.UUID, verdicts: Verdicts) -> None:
             cursor.execute(NAME_OPENED_WALLETS_SQL)
         for statement in (WRITE_LINES_SQL, WRITE_LOTS_SQL, WRITE_TRANSFERS_SQL):
             cursor.execute(statement, {"batch_id": batch_id})
+        announcements.tell_credited(batch_id=batch_id, is_scheduled=is_scheduled)
         cursor.execute(BEFORE_CREDIT_SQL)
         cursor.execute(CREDIT_WALLETS_SQL)
         if cursor.rowcount != verdicts.applied_count:

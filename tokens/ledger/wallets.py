@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 
+from tokens.ledger import announcements
 from tokens.ledger.events import record_event
 from tokens.ledger.expiry import DEBIT_WALLETS_SQL, EMPTY_LOTS_SQL, POST_EXPIRY_SQL
 from tokens.ledger.locks import lock_wallets, require_transaction
@@ -59,6 +60,7 @@ def figures(*, wallet: Wallet) -> Figures:
 def expire_overdue(*, wallet: Wallet, now: dt.datetime) -> None:
     """Do for one locked wallet at once what the sweep will do."""
     require_transaction()
+    announcements.tell_expired(wallet_ids=[wallet.pk], now=now)
     with connection.cursor() as cursor:
         for statement in (POST_EXPIRY_SQL, DEBIT_WALLETS_SQL, EMPTY_LOTS_SQL):
             cursor.execute(statement, {"wallet_ids": [wallet.pk], "now": now})
@@ -78,6 +80,7 @@ def move(*, wallet: Wallet, to: Wallet.Status, user_ref: str, actor_id: int, rea
         before=before,
         after=state(wallet) | {"reason": reason},
     )
+    announcements.tell_wallet_moved(wallet=wallet, to=to, user_ref=user_ref)
 
 
 def state(wallet: Wallet) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_the_number_of_queries_does_not_grow_with_the_lines(operator):
         return len(captured)
 
     queries(1)  # opens the issuance account
-    assert queries(1) == queries(200) <= 30
+    assert queries(1) == queries(200) <= 32
 
 
 def test_the_service_refuses_to_run_inside_another_transaction(operator):
