@@ -234,6 +234,8 @@ class FailureCode(StrEnum):
     STOPPED_BY_OPERATOR = "stopped_by_operator"
     START_DEADLINE = "start_deadline_passed"
     INPUT_TIMEOUT = "input_timeout"
+    INPUT_DELETED = "input_deleted"
+    INPUT_MISMATCH = "input_mismatch"
 
 
 _FAILURE_TEXTS: dict[str, Text] = {
@@ -267,6 +269,8 @@ _FAILURE_TEXTS: dict[str, Text] = {
     FailureCode.STOPPED_BY_OPERATOR: _("An operator stopped the job."),
     FailureCode.START_DEADLINE: _("No machine began with the job before its start deadline."),
     FailureCode.INPUT_TIMEOUT: _("An upload that the job needs was never completed."),
+    FailureCode.INPUT_DELETED: _("An upload that the job needs was deleted before it ran."),
+    FailureCode.INPUT_MISMATCH: _("An upload is not what it was announced to be."),
 }
 _FALLBACK_TEXT = _("The pictures could not be processed.")
 

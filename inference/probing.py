@@ -1,36 +1,40 @@
-"""Looks into uploaded videos in a process of its own: a hostile file ends that, not the server."""
+"""Looks into uploaded files in a process of its own: a hostile file ends that, not the server."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-import json
-import math
-import os
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-import structlog
 from django.conf import settings
+from django.utils.translation import gettext as _
 
-from inference import runtime
+from facefusion_site.common.errors import ServiceUnavailableError
+from inference import decoding
+from inference.decoding import ChildLimits
+from inference.pipeline import errors as pipeline_errors
 from inference.pipeline.errors import PipelineError
+from inference.pipeline.image_io import ImageLimits
 from inference.pipeline.video import errors as video_errors
+from inference.pipeline.video.types import VideoLimits
 from inference.types import VideoFacts
 
-log = structlog.get_logger(__name__)
 _HEAD_BYTES: Final = 64
 # Brands of still pictures in the same container.
 _PICTURE_BRANDS: Final = frozenset(
     [b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis"]
 )
 _MOVIE_ATOMS: Final = frozenset([b"moov", b"mdat", b"wide"])
+_PIXEL_BYTES_MAX: Final = 5
 _EBML: Final = b"\x1aE\xdf\xa3"
 _ERRORS: Final[dict[str, type[PipelineError]]] = {
     error.code: error
     for error in (
+        pipeline_errors.UnsupportedImageError,
+        pipeline_errors.UnreadableImageError,
+        pipeline_errors.ImageTooLargeError,
         video_errors.UnsupportedVideoError,
         video_errors.UnreadableVideoError,
         video_errors.NoVideoStreamError,
@@ -39,6 +43,16 @@ _ERRORS: Final[dict[str, type[PipelineError]]] = {
         video_errors.VideoTooLongError,
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What a picture holds, upright; ``thumbnail`` is a small JPEG of it."""
+
+    content_type: str
+    width_px: int
+    height_px: int
+    thumbnail: bytes
 
 
 def video_type_of(head: bytes) -> str | None:
@@ -58,7 +72,7 @@ def video_type_of(head: bytes) -> str | None:
     return None
 
 
-def look_into(path: Path, *, poster_side_px: int) -> VideoFacts:
+def look_into(path: Path, *, poster_side_px: int, limits: VideoLimits) -> VideoFacts:
     """What a video holds, with its first picture in small.
 
     Raises:
@@ -68,42 +82,80 @@ def look_into(path: Path, *, poster_side_px: int) -> VideoFacts:
         EncryptedVideoError: there is no key.
         VideoTooLargeError: too many bytes or pixels.
         VideoTooLongError: too many seconds, frames, or frames in a second.
+        ServiceUnavailableError: no process can be started.
     """
-    order = {
-        "path": str(path),
-        "limits": dataclasses.asdict(runtime.video_limits()),
-        "poster_side_px": poster_side_px,
-        "memory_bytes": settings.VIDEO_PROBE_MEMORY_BYTES,
-        "cpu_s": math.ceil(settings.VIDEO_PROBE_TIMEOUT_S),
-    }
-    answer = _ask_child(order)
-    if "error" in answer:
-        raise _ERRORS.get(answer["error"], video_errors.UnreadableVideoError)(answer["detail"])
+    answer = _ask(
+        "look_into_video",
+        order={
+            "path": str(path),
+            "video_limits": dataclasses.asdict(limits),
+            "thumbnail_side_px": poster_side_px,
+        },
+        limits=ChildLimits(
+            memory_bytes=settings.VIDEO_PROBE_MEMORY_BYTES,
+            cpu_s=settings.VIDEO_PROBE_TIMEOUT_S,
+            wall_s=settings.VIDEO_PROBE_TIMEOUT_S,
+        ),
+        died=video_errors.UnreadableVideoError,
+    )
     poster = base64.b64decode(answer.pop("poster"))
     return VideoFacts(**answer, poster=poster)
 
 
-def _ask_child(order: dict[str, Any]) -> dict[str, Any]:
+def normalise_image(
+    file: IO[bytes], *, out: IO[bytes], thumbnail_side_px: int, limits: ImageLimits
+) -> ImageFacts:
+    """Write a picture anew with nothing but its pixels; see ``image_io.normalise_image``.
+
+    Args:
+        file: an open file on disk.
+        out: an empty file on disk, for the new picture.
+        thumbnail_side_px: longest side of the small picture.
+        limits: of the picture.
+
+    Raises:
+        UnsupportedImageError: not a still JPEG, PNG or WebP.
+        UnreadableImageError: damaged, or it broke the process that read it.
+        ImageTooLargeError: more pixels or a longer side than allowed.
+        ServiceUnavailableError: no process can be started.
+    """
+    answer = _ask(
+        "normalise_image",
+        order={
+            "image_limits": dataclasses.asdict(limits),
+            "thumbnail_side_px": thumbnail_side_px,
+        },
+        limits=ChildLimits(
+            memory_bytes=settings.IMAGE_DECODE_MEMORY_BYTES,
+            cpu_s=settings.IMAGE_DECODE_TIMEOUT_S,
+            wall_s=settings.IMAGE_DECODE_TIMEOUT_S,
+            # Even pixels that cannot be compressed fit.
+            out_bytes=limits.pixels_max * _PIXEL_BYTES_MAX,
+        ),
+        died=pipeline_errors.UnreadableImageError,
+        files=(file, out),
+    )
+    thumbnail = base64.b64decode(answer.pop("thumbnail"))
+    return ImageFacts(**answer, thumbnail=thumbnail)
+
+
+def _ask(
+    work: str,
+    *,
+    order: dict[str, Any],
+    limits: ChildLimits,
+    died: type[PipelineError],
+    files: tuple[IO[bytes] | None, IO[bytes] | None] = (None, None),
+) -> dict[str, Any]:
+    file, out = files
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "inference.probe_child"],
-            input=json.dumps(order).encode(),
-            capture_output=True,
-            cwd=settings.BASE_DIR,
-            # No secrets; and one thread, because each reserves address space.
-            env={"PATH": os.defpath, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            timeout=settings.VIDEO_PROBE_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        log.warning("inference.probe.timed_out")
-        raise video_errors.UnreadableVideoError("it takes too long to read") from error
-    if done.returncode:
-        log.warning(
-            "inference.probe.died",
-            returncode=done.returncode,
-            stderr=done.stderr[-2000:].decode(errors="replace"),
-        )
-        raise video_errors.UnreadableVideoError("it cannot be read within the limits")
-    answer: dict[str, Any] = json.loads(done.stdout)
+        answer = decoding.decoder.ask(work, order=order, limits=limits, file=file, out=out)
+    except decoding.ChildDiedError as error:
+        raise died("it cannot be read within the limits") from error
+    except decoding.DecoderUnavailableError as error:
+        raise ServiceUnavailableError(
+            _("Files cannot be looked into right now. Try again in a minute.")
+        ) from error
+    if "error" in answer:
+        raise _ERRORS.get(answer["error"], died)(answer["detail"])
     return answer

@@ -7,7 +7,7 @@ import binascii
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -120,6 +120,13 @@ def asset(
     return found
 
 
+def assets_by_id(*, owner_id: int, asset_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, MediaAsset]:
+    """Those uploads of the owner that exist, complete or not. One query."""
+    usable = [MediaAsset.Status.PENDING_UPLOAD, MediaAsset.Status.READY]
+    found = MediaAsset.objects.filter(pk__in=asset_ids, owner_id=owner_id, status__in=usable)
+    return {asset.pk: asset for asset in found}
+
+
 def assets(
     *, owner_id: int, limit: int, cursor: str | None = None
 ) -> tuple[list[MediaAsset], str | None]:
@@ -139,7 +146,8 @@ def quote(*, owner_id: int, quote_id: uuid.UUID, param: str | None = None) -> Sw
     Raises:
         QuoteNotFoundError: there is none, or it is somebody else's; ``param`` names the field.
     """
-    found = SwapQuote.objects.filter(pk=quote_id, owner_id=owner_id).first()
+    quotes = SwapQuote.objects.select_related("source", "target")
+    found = quotes.filter(pk=quote_id, owner_id=owner_id).first()
     if found is None:
         raise QuoteNotFoundError(_("You have no quote with this id."), param=param)
     return found

@@ -6,6 +6,8 @@ late worker cannot overwrite the result of the one that replaced it.
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
 import os
 import shutil
@@ -14,11 +16,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import IO, Any, Final
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import default_storage
+from django.core.files.storage import default_storage, storages
 
 EXTENSIONS: Final = {
     "image/jpeg": "jpg",
@@ -36,8 +38,14 @@ _COPY_BYTES: Final = 1024 * 1024
 
 
 def asset_key(*, asset_id: uuid.UUID, content_type: str) -> str:
-    """The key of an upload; two levels keep folders small."""
-    return f"assets/{asset_id.hex[:2]}/{asset_id}.{EXTENSIONS[content_type]}"
+    """A fresh key for an upload, another one at each call; two levels keep folders small."""
+    attempt = uuid.uuid4().hex[:8]
+    return f"assets/{asset_id.hex[:2]}/{asset_id}-{attempt}.{EXTENSIONS[content_type]}"
+
+
+def incoming_key(*, asset_id: uuid.UUID) -> str:
+    """The key under which the bytes of an announced upload arrive, before they are looked into."""
+    return f"incoming/{asset_id.hex[:2]}/{asset_id}"
 
 
 def result_key(*, job_id: uuid.UUID, attempt: int, content_type: str) -> str:
@@ -74,7 +82,7 @@ def write_picture(*, key: str, data: bytes, thumbnail: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_stream(*, key: str, file: BinaryIO) -> str:
+def write_stream(*, key: str, file: IO[bytes]) -> str:
     """Store a file that may be larger than the memory; on return it is complete and on disk.
 
     Returns:
@@ -201,10 +209,54 @@ def open_file(key: str) -> File[bytes]:
     return default_storage.open(key, "rb")
 
 
+def presigned_put(
+    *, key: str, size_bytes: int, content_type: str, sha256: str, ttl_s: int
+) -> tuple[str, dict[str, str]] | None:
+    """An address in the bucket for exactly these bytes, and the headers to send along.
+
+    Args:
+        key: where they go.
+        size_bytes: the bucket refuses any other length.
+        content_type: sent as it is.
+        sha256: 64 hex digits that the bucket checks; empty checks nothing.
+        ttl_s: how long the address is good for.
+
+    Returns:
+        None where media lies in a folder of ours.
+    """
+    if not settings.MEDIA_BUCKET:
+        return None
+    headers = {"Content-Type": content_type}
+    parameters: dict[str, object] = {"ContentLength": size_bytes, "ContentType": content_type}
+    if sha256:
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        headers["x-amz-checksum-sha256"] = parameters["ChecksumSHA256"] = checksum
+    return _presign("put_object", key, parameters, ttl_s=ttl_s), headers
+
+
+def presigned_get(
+    *, key: str, content_type: str, content_disposition: str, ttl_s: int
+) -> str | None:
+    """An address in the bucket that hands a file out; None where media lies in a folder of ours."""
+    if not settings.MEDIA_BUCKET:
+        return None
+    parameters: dict[str, object] = {
+        "ResponseContentType": content_type,
+        "ResponseContentDisposition": content_disposition,
+        "ResponseCacheControl": "private, no-store",
+    }
+    return _presign("get_object", key, parameters, ttl_s=ttl_s)
+
+
 def delete_media(key: str) -> None:
     """Remove a file and its thumbnail; nothing happens where there is none."""
     default_storage.delete(key)
     default_storage.delete(thumbnail_key(key))
+
+
+def delete_incoming(*, asset_id: uuid.UUID) -> None:
+    """Remove bytes of an announced upload that were not looked into; there may be none."""
+    default_storage.delete(incoming_key(asset_id=asset_id))
 
 
 def delete_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
@@ -250,6 +302,39 @@ def _faces_folder(asset_id: uuid.UUID) -> str:
 
 def _results_folder(job_id: uuid.UUID) -> str:
     return f"results/{job_id.hex[:2]}/{job_id}"
+
+
+def _presign(operation: str, key: str, parameters: dict[str, object], *, ttl_s: int) -> str:
+    url: str = _signer().generate_presigned_url(
+        operation,
+        Params={"Bucket": settings.MEDIA_BUCKET, "Key": key, **parameters},
+        ExpiresIn=ttl_s,
+    )
+    return url
+
+
+def _signer() -> Any:
+    """A client of the bucket as our own clients reach it."""
+    bucket: Any = storages["default"]
+    if not settings.MEDIA_BUCKET_PUBLIC_URL:
+        return bucket.connection.meta.client
+    return _public_signer(settings.MEDIA_BUCKET_PUBLIC_URL)
+
+
+@functools.lru_cache(maxsize=1)
+def _public_signer(endpoint_url: str) -> Any:
+    # Only where there is a bucket: the library takes long to load.
+    import boto3  # noqa: PLC0415
+
+    bucket: Any = storages["default"]
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=bucket.region_name,
+        aws_access_key_id=bucket.access_key,
+        aws_secret_access_key=bucket.secret_key,
+        config=bucket.client_config,
+    )
 
 
 def _write(key: str, data: bytes) -> None:

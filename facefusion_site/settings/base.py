@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from facefusion_site.settings.faces import *
 from facefusion_site.settings.jobs import *
 from facefusion_site.settings.logging import configure_structlog
+from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
 from facefusion_site.settings.webhooks import *
 
@@ -245,6 +246,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300.0},
     },
+    "purge-media": {
+        "task": "inference.purge_media",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
     "purge-staged-rows": {
         "task": "tokens.purge_staged_rows",
         "schedule": crontab(minute="40", hour="3"),
@@ -304,18 +310,6 @@ QUOTE_TTL_S = env.int("QUOTE_TTL_S", default=15 * 60)
 JOB_LEASE_S = env.int("JOB_LEASE_S", default=60)
 JOB_ATTEMPTS_MAX = env.int("JOB_ATTEMPTS_MAX", default=3)
 HOLD_TTL_S = env.int("HOLD_TTL_S", default=6 * 60 * 60)
-UPLOAD_BYTES_MAX = env.int("UPLOAD_BYTES_MAX", default=20 * 1024 * 1024)
-IMAGE_PIXELS_MAX = env.int("IMAGE_PIXELS_MAX", default=40_000_000)
-IMAGE_SIDE_MAX_PX = env.int("IMAGE_SIDE_MAX_PX", default=12_000)
-VIDEO_BYTES_MAX = env.int("VIDEO_BYTES_MAX", default=1024 * 1024 * 1024)
-VIDEO_PIXELS_MAX = env.int("VIDEO_PIXELS_MAX", default=4096 * 2160)
-VIDEO_SIDE_MAX_PX = env.int("VIDEO_SIDE_MAX_PX", default=4096)
-VIDEO_DURATION_MAX_S = env.int("VIDEO_DURATION_MAX_S", default=30 * 60)
-VIDEO_FRAMES_MAX = env.int("VIDEO_FRAMES_MAX", default=120_000)
-VIDEO_FPS_MAX = env.int("VIDEO_FPS_MAX", default=120)
-# What the process that looks into an uploaded video may take before it is ended.
-VIDEO_PROBE_TIMEOUT_S = env.int("VIDEO_PROBE_TIMEOUT_S", default=60)
-VIDEO_PROBE_MEMORY_BYTES = env.int("VIDEO_PROBE_MEMORY_BYTES", default=4 * 1024 * 1024 * 1024)
 # Videos are cut into parts of about this length, which workers swap side by side.
 VIDEO_SEGMENT_S = env.int("VIDEO_SEGMENT_S", default=30)
 # Threads of one worker that swap frames of one video.
@@ -344,7 +338,6 @@ ORT_CACHE_DIR = env.str("ORT_CACHE_DIR", default="")
 # ONNX Runtime's own options by provider, over those that follow from the settings above.
 ORT_PROVIDER_OPTIONS = env.json("ORT_PROVIDER_OPTIONS", default={})
 JOBS_RATE = env.str("JOBS_RATE", default="60/m")
-UPLOADS_RATE = env.str("UPLOADS_RATE", default="120/m")
 RECHARGES_RATE = env.str("RECHARGES_RATE", default="60/m")
 LOGIN_RATE = env.str("LOGIN_RATE", default="10/m")
 # How long a proven second factor stays good for the session or access token that proved it.

@@ -22,7 +22,7 @@ CACHES = caches(url=env.str("CACHE_URL", default="") or cache_url_beside(REDIS_U
 CELERY_BROKER_URL = REDIS_URL
 
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": MEDIA_STORAGE,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

@@ -148,6 +148,28 @@ QUOTE_ANSWER: Final = OpenApiExample(
     status_codes=["200", "201"],
 )
 JOB_REQUEST: Final = OpenApiExample("Redeem a quote", value={"quote_id": _QUOTE}, request_only=True)
+BATCH_REQUEST: Final = OpenApiExample(
+    "Two swaps, both or none",
+    value={
+        "mode": "atomic",
+        "max_tokens": 2,
+        "jobs": [
+            {"operation": "image_swap", "source_asset_id": _SOURCE, "target_asset_id": _TARGET},
+            {
+                "operation": "image_swap",
+                "source_asset_id": _SOURCE,
+                "target_asset_id": _TARGET,
+                "options": {"target_faces": "largest"},
+            },
+        ],
+    },
+    request_only=True,
+)
+IMAGE_SET_REQUEST: Final = OpenApiExample(
+    "One face onto many pictures",
+    value={"image_set": {"source_asset_id": _SOURCE, "target_asset_ids": [_TARGET]}},
+    request_only=True,
+)
 JOB_ANSWER: Final = OpenApiExample(
     "An accepted job",
     value={

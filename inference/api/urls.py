@@ -32,6 +32,13 @@ urlpatterns = [
     path("quotes", views.QuoteListView.as_view(), name="quotes"),
     path("quotes/<uuid:quote_id>", views.QuoteView.as_view(), name="quote"),
     path("jobs", views.JobListView.as_view(), name="jobs"),
+    path("jobs/batches", views.JobBatchListView.as_view(), name="job-batches"),
+    path("jobs/batches/<uuid:batch_id>", views.JobBatchView.as_view(), name="job-batch"),
+    path(
+        "jobs/batches/<uuid:batch_id>/cancel",
+        views.JobBatchCancelView.as_view(),
+        name="job-batch-cancel",
+    ),
     path("jobs/<uuid:job_id>", views.JobView.as_view(), name="job"),
     path("jobs/<uuid:job_id>/cancel", views.JobCancelView.as_view(), name="job-cancel"),
     path("jobs/<uuid:job_id>/retry", views.JobRetryView.as_view(), name="job-retry"),

@@ -18,6 +18,14 @@ class MediaAsset(models.Model):
         IMAGE = "IMAGE", _("Picture")
         VIDEO = "VIDEO", _("Video")
 
+    class Status(models.TextChoices):
+        # Announced; its bytes are on their way. ``kind`` is what the client says it will be.
+        PENDING_UPLOAD = "PENDING_UPLOAD", _("Waiting for its bytes")
+        READY = "READY", _("Ready")
+        # Nobody can use it any more; its bytes may still be there.
+        DELETING = "DELETING", _("Being deleted")
+        DELETED = "DELETED", _("Deleted")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -27,21 +35,44 @@ class MediaAsset(models.Model):
         # The index (owner, created_at, id) serves every read.
         db_index=False,
     )
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.READY)
     file_key = models.CharField(_("storage key"), max_length=255, unique=True)
     original_name = models.CharField(
         _("name"), max_length=255, blank=True, help_text=_("As the client called it; shown only.")
     )
     kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.IMAGE)
     content_type = models.CharField(_("content type"), max_length=64)
-    size_bytes = models.PositiveBigIntegerField(_("bytes"))
-    width_px = models.PositiveIntegerField(_("width"))
-    height_px = models.PositiveIntegerField(_("height"))
+    size_bytes = models.PositiveBigIntegerField(
+        _("bytes"), help_text=_("As kept; of an upload that waits, as announced.")
+    )
+    width_px = models.PositiveIntegerField(_("width"), default=0)
+    height_px = models.PositiveIntegerField(_("height"), default=0)
     duration_ms = models.PositiveBigIntegerField(_("milliseconds"), null=True, blank=True)
     fps = models.FloatField(_("frames a second"), null=True, blank=True)
     frames_count = models.PositiveIntegerField(_("frames"), null=True, blank=True)
     has_audio = models.BooleanField(_("has sound"), default=False)
-    sha256 = models.CharField("SHA-256", max_length=64)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
+    received_sha256 = models.CharField(
+        _("SHA-256 as received"),
+        max_length=64,
+        blank=True,
+        help_text=_("A picture is written anew before it is kept."),
+    )
+    received_bytes = models.PositiveBigIntegerField(_("bytes as received"), default=0)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    upload_expires_at = models.DateTimeField(
+        _("upload ends at"),
+        null=True,
+        blank=True,
+        help_text=_("Until when the bytes of an announced upload may come."),
+    )
+    expires_at = models.DateTimeField(
+        _("expires at"),
+        null=True,
+        blank=True,
+        help_text=_("When it is deleted by itself; empty: never."),
+    )
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("upload")
@@ -49,12 +80,22 @@ class MediaAsset(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="mediaasset_is_not_empty",
-                condition=Q(size_bytes__gt=0, width_px__gt=0, height_px__gt=0),
+                condition=Q(size_bytes__gt=0)
+                & (~Q(status="READY") | (Q(width_px__gt=0, height_px__gt=0) & ~Q(sha256=""))),
+            ),
+            models.CheckConstraint(
+                name="mediaasset_status_fits_its_times",
+                condition=Q(
+                    status="PENDING_UPLOAD", upload_expires_at__isnull=False, deleted_at=None
+                )
+                | Q(status__in=["READY", "DELETING"], deleted_at=None)
+                | Q(status="DELETED", deleted_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="mediaasset_only_a_video_has_length",
+                # An upload that never came has no length, whatever it was announced as.
                 condition=Q(
-                    kind="IMAGE",
+                    ~Q(kind="VIDEO") | ~Q(status="READY"),
                     duration_ms__isnull=True,
                     fps__isnull=True,
                     frames_count__isnull=True,
@@ -73,7 +114,17 @@ class MediaAsset(models.Model):
             ),
         ]
         indexes = [
-            models.Index(name="mediaasset_owner_newest", fields=["owner", "-created_at", "-id"])
+            models.Index(name="mediaasset_owner_newest", fields=["owner", "-created_at", "-id"]),
+            models.Index(
+                name="mediaasset_kept_until",
+                fields=["expires_at"],
+                condition=Q(status="READY"),
+            ),
+            models.Index(
+                name="mediaasset_unfinished",
+                fields=["status", "upload_expires_at"],
+                condition=Q(status__in=["PENDING_UPLOAD", "DELETING"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,13 @@
 """What the interfaces may ask of inference."""
 
+from inference.services.batches import (
+    BatchOrder,
+    BatchPreview,
+    BatchRow,
+    cancel_job_batch,
+    create_job_batch,
+    preview_job_batch,
+)
 from inference.services.faces import forget_faces, request_faces
 from inference.services.imports import import_media
 from inference.services.jobs import (
@@ -18,14 +26,20 @@ from inference.services.removal import delete_asset
 from inference.services.uploads import register_media, upload_bytes_max, upload_too_large
 
 __all__ = [
+    "BatchOrder",
+    "BatchPreview",
+    "BatchRow",
     "announce_upload",
+    "cancel_job_batch",
     "cancel_swap_job",
     "cancel_swap_job_of_anybody",
     "complete_upload",
+    "create_job_batch",
     "delete_asset",
     "delete_result",
     "forget_faces",
     "import_media",
+    "preview_job_batch",
     "quote_swap",
     "receive_bytes",
     "register_media",

@@ -18,7 +18,17 @@ from django.utils.translation import gettext as _
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
 from facefusion_site.common.errors import ServiceUnavailableError
-from inference import dispatch, endings, handlers, selectors, storage, tasks, transitions
+from inference import (
+    asset_transitions,
+    awaiting,
+    dispatch,
+    endings,
+    handlers,
+    selectors,
+    storage,
+    tasks,
+    transitions,
+)
 from inference.errors import (
     JobFailedError,
     JobNotFinishedError,
@@ -32,7 +42,7 @@ from inference.job_errors import (
     QuoteMismatchError,
     ResultDeletedError,
 )
-from inference.models import SwapJob, SwapQuote
+from inference.models import MediaAsset, SwapJob, SwapQuote
 from inference.services.quotes import quote_again
 from inference.types import SubmittedJob
 from tokens import services as tokens_services
@@ -40,6 +50,8 @@ from tokens.types import Operation
 
 log = structlog.get_logger(__name__)
 Status = SwapJob.Status
+# The sweep takes the rest: an upload must not take long because of the jobs that wait for it.
+_RELEASED_MAX: Final = 100
 _RETRYABLE: Final = frozenset({Status.FAILED, Status.EXPIRED, Status.CANCELED})
 
 
@@ -163,6 +175,12 @@ def cancel_swap_job(*, owner_id: int, job_id: uuid.UUID) -> None:
     _cancel(job_id)
 
 
+def release_waiting_jobs(*, asset_id: uuid.UUID) -> None:
+    """Let the jobs go on that wait for this upload; the sweep does the same, a little later."""
+    for job_id in awaiting.resolve(asset_id=asset_id, limit=_RELEASED_MAX):
+        send_on_commit(tasks.run_swap_job, job_id=str(job_id))
+
+
 def delete_result(*, owner_id: int, job_id: uuid.UUID) -> None:
     """Delete the bytes of a result now; the job and its receipt stay. May be repeated.
 
@@ -249,6 +267,13 @@ def cancel_swap_job_of_anybody(*, job_id: uuid.UUID, actor_id: int) -> None:
     log.info("inference.job.canceled_by_operator", job_id=str(job_id), actor_id=actor_id)
 
 
+def first_status(quote: SwapQuote) -> SwapJob.Status:
+    """A job waits for its uploads, or for a worker."""
+    ready = MediaAsset.Status.READY
+    is_complete = quote.source.status == quote.target.status == ready
+    return Status.QUEUED if is_complete else Status.AWAITING_INPUT
+
+
 def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
     try:
         # The savepoint keeps the transaction usable after a refused insert.
@@ -259,6 +284,7 @@ def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
                 request_fingerprint=order.fingerprint,
                 retry_of_id=order.retry_of_id,
                 quote=quote,
+                status=first_status(quote),
             )
     except IntegrityError as error:
         earlier = _earlier(order)
@@ -269,6 +295,8 @@ def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
         raise QuoteRedeemedError(
             _("Another job was already paid with this quote."), param="quote_id"
         ) from error
+    # From here on nobody deletes them before the job has ended.
+    asset_transitions.keep(asset_ids=[quote.source_id, quote.target_id])
     # Looked at after the insert: a repeat of a request that made it in time is never "expired".
     now = timezone.now()
     if quote.expires_at <= now:

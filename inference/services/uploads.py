@@ -1,17 +1,23 @@
-"""Taking in pictures and videos: nothing is kept before it was looked into."""
+"""Taking in pictures and videos: nothing is kept before it was looked into.
+
+Whatever way a file comes, it takes the same path: its first bytes say what it is, a process of its
+own reads it within limits, a picture is written anew without what its camera noted, and only then
+it becomes an upload of the account.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import uuid
-from typing import BinaryIO, Final
+from typing import IO, Final
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from facefusion_site.common.errors import DomainError
-from inference import probing, storage
+from inference import asset_transitions, decoding, probing, storage
+from inference.asset_transitions import FileFacts
 from inference.errors import (
     EncryptedVideoError,
     ImageTooLargeError,
@@ -24,22 +30,22 @@ from inference.errors import (
     VideoTooLargeError,
     VideoTooLongError,
 )
+from inference.media_limits import MediaLimits, limits_of
 from inference.models import MediaAsset
 from inference.pipeline import errors as pipeline_errors
-from inference.pipeline import image_io
-from inference.pipeline.types import Image, ImageInfo
 
 _NAME_LENGTH_MAX: Final = 255
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _HEAD_BYTES: Final = 64
+_BLOCK_BYTES: Final = 1024 * 1024
 
 
-def register_media(*, owner_id: int, file: BinaryIO, name: str) -> MediaAsset:
+def register_media(*, owner_id: int, file: IO[bytes], name: str) -> MediaAsset:
     """Check a picture or video and keep it; its first bytes say which it is.
 
     Of a picture everything is decoded here, so that a damaged file is refused now and not after it
-    was paid for; of a video the header and the first frame, in a process of their own. Writes the
-    file before the row: a crash in between leaves a file that nobody can see.
+    was paid for; of a video the header and the first frame. Writes the file before the row: a crash
+    in between leaves a file that nobody can see.
 
     Args:
         owner_id: primary key of the uploading user.
@@ -47,39 +53,45 @@ def register_media(*, owner_id: int, file: BinaryIO, name: str) -> MediaAsset:
         name: what the client calls the file; kept for show only.
 
     Raises:
-        UploadTooLargeError: more bytes than UPLOAD_BYTES_MAX, or VIDEO_BYTES_MAX of a video.
+        UploadTooLargeError: more bytes than the account's plan allows of its kind.
         UnsupportedImageError: neither a picture nor a video of a known format.
         ImageTooLargeError: more pixels or a longer side than allowed; seen before decoding.
         UnreadableImageError: damaged or cut short.
+        StorageQuotaError: the account keeps too much already.
         DomainError: a video that is refused; see ``errors.VIDEO_REFUSALS``.
     """
-    content_type = probing.video_type_of(file.read(_HEAD_BYTES))
-    file.seek(0)
-    if content_type is not None:
-        return _register_video(owner_id=owner_id, file=file, name=name, content_type=content_type)
-    data = file.read(settings.UPLOAD_BYTES_MAX + 1)
-    if len(data) > settings.UPLOAD_BYTES_MAX:
-        raise upload_too_large(bytes_max=settings.UPLOAD_BYTES_MAX)
-    info, image_bgr = _decode(data)
+    limits = limits_of(owner_id=owner_id)
     asset_id = uuid.uuid4()
-    key = storage.asset_key(asset_id=asset_id, content_type=info.content_type)
-    height_px, width_px = image_bgr.shape[:2]
-    sha256 = storage.write_picture(
-        key=key,
-        data=data,
-        thumbnail=image_io.thumbnail(image_bgr, side_px=storage.THUMBNAIL_SIDE_PX),
-    )
-    return MediaAsset.objects.create(
-        id=asset_id,
-        owner_id=owner_id,
-        file_key=key,
-        original_name=_display_name(name),
-        content_type=info.content_type,
-        size_bytes=len(data),
-        width_px=width_px,
-        height_px=height_px,
-        sha256=sha256,
-    )
+    facts = store_checked(asset_id=asset_id, file=file, limits=limits)
+    try:
+        return asset_transitions.admit(
+            asset_id=asset_id,
+            owner_id=owner_id,
+            name=display_name(name),
+            facts=facts,
+            limits=limits,
+        )
+    except DomainError:
+        storage.delete_media(facts.key)
+        raise
+
+
+def store_checked(*, asset_id: uuid.UUID, file: IO[bytes], limits: MediaLimits) -> FileFacts:
+    """Look into a file and store what is kept of it; on an error nothing is left.
+
+    Args:
+        asset_id: of the upload that it will be; several tries have different keys all the same.
+        file: an open, seekable binary file.
+        limits: of the account.
+
+    Raises:
+        DomainError: the refusals of ``register_media``, but for the quota's.
+    """
+    file.seek(0)
+    content_type = probing.video_type_of(file.read(_HEAD_BYTES))
+    if content_type is None:
+        return _store_picture(asset_id=asset_id, file=file, limits=limits)
+    return _store_video(asset_id=asset_id, file=file, content_type=content_type, limits=limits)
 
 
 def upload_too_large(*, bytes_max: int) -> UploadTooLargeError:
@@ -91,49 +103,127 @@ def upload_too_large(*, bytes_max: int) -> UploadTooLargeError:
     )
 
 
-def upload_bytes_max() -> int:
-    """No upload of any kind may have more bytes."""
-    return int(max(settings.UPLOAD_BYTES_MAX, settings.VIDEO_BYTES_MAX))
+def upload_bytes_max(*, owner_id: int) -> int:
+    """No upload of any kind of this account may have more bytes."""
+    return limits_of(owner_id=owner_id).bytes_max
 
 
-def _register_video(*, owner_id: int, file: BinaryIO, name: str, content_type: str) -> MediaAsset:
+def display_name(name: str) -> str:
+    """The last part of a path, without characters that could disturb a page or a log."""
+    last_part = re.split(r"[\\/]", name)[-1]
+    return _CONTROL_CHARACTERS.sub("", last_part).strip()[:_NAME_LENGTH_MAX]
+
+
+def _store_picture(*, asset_id: uuid.UUID, file: IO[bytes], limits: MediaLimits) -> FileFacts:
+    with decoding.spooled() as received, decoding.spooled() as made:
+        received_sha256, received_bytes = _copy(file, received, bytes_max=limits.image_bytes_max)
+        try:
+            facts = probing.normalise_image(
+                received,
+                out=made,
+                thumbnail_side_px=storage.THUMBNAIL_SIDE_PX,
+                limits=limits.image,
+            )
+        except pipeline_errors.PipelineError as error:
+            raise _picture_refusal(error, limits=limits) from error
+        made.seek(0)
+        data = made.read()
+    key = storage.asset_key(asset_id=asset_id, content_type=facts.content_type)
+    sha256 = storage.write_picture(key=key, data=data, thumbnail=facts.thumbnail)
+    return FileFacts(
+        key=key,
+        kind=MediaAsset.Kind.IMAGE,
+        size_bytes=len(data),
+        columns={
+            "content_type": facts.content_type,
+            "width_px": facts.width_px,
+            "height_px": facts.height_px,
+            "sha256": sha256,
+            "received_sha256": received_sha256,
+            "received_bytes": received_bytes,
+        },
+    )
+
+
+def _store_video(
+    *, asset_id: uuid.UUID, file: IO[bytes], content_type: str, limits: MediaLimits
+) -> FileFacts:
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if size_bytes > settings.VIDEO_BYTES_MAX:
-        raise upload_too_large(bytes_max=settings.VIDEO_BYTES_MAX)
-    asset_id = uuid.uuid4()
+    if size_bytes > limits.video.bytes_max:
+        raise upload_too_large(bytes_max=limits.video.bytes_max)
     key = storage.asset_key(asset_id=asset_id, content_type=content_type)
     sha256 = storage.write_stream(key=key, file=file)
     try:
         with storage.local_file(key) as path:
-            facts = probing.look_into(path, poster_side_px=storage.THUMBNAIL_SIDE_PX)
+            facts = probing.look_into(
+                path, poster_side_px=storage.THUMBNAIL_SIDE_PX, limits=limits.video
+            )
         storage.write_thumbnail(key=key, thumbnail=facts.poster)
     except pipeline_errors.PipelineError as error:
         storage.delete_media(key)
-        raise _refusal(error) from error
+        raise _video_refusal(error, limits=limits) from error
     except BaseException:
         storage.delete_media(key)
         raise
-    return MediaAsset.objects.create(
-        id=asset_id,
-        owner_id=owner_id,
+    return FileFacts(
+        key=key,
         kind=MediaAsset.Kind.VIDEO,
-        file_key=key,
-        original_name=_display_name(name),
-        content_type=content_type,
         size_bytes=size_bytes,
-        width_px=facts.width_px,
-        height_px=facts.height_px,
-        duration_ms=facts.duration_ms,
-        fps=facts.fps,
-        frames_count=facts.frames_count,
-        has_audio=facts.has_audio,
-        sha256=sha256,
+        columns={
+            "content_type": content_type,
+            "width_px": facts.width_px,
+            "height_px": facts.height_px,
+            "duration_ms": facts.duration_ms,
+            "fps": facts.fps,
+            "frames_count": facts.frames_count,
+            "has_audio": facts.has_audio,
+            "sha256": sha256,
+            "received_sha256": sha256,
+            "received_bytes": size_bytes,
+        },
     )
 
 
-def _refusal(error: pipeline_errors.PipelineError) -> DomainError:
+def _copy(file: IO[bytes], out: IO[bytes], *, bytes_max: int) -> tuple[str, int]:
+    """Copy a file to the disk, flushed; its SHA-256 and its bytes."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    size_bytes = 0
+    while block := file.read(_BLOCK_BYTES):
+        size_bytes += len(block)
+        if size_bytes > bytes_max:
+            raise upload_too_large(bytes_max=bytes_max)
+        digest.update(block)
+        out.write(block)
+    out.flush()
+    # The process that reads it shares the position of the file.
+    out.seek(0)
+    return digest.hexdigest(), size_bytes
+
+
+def _picture_refusal(error: pipeline_errors.PipelineError, *, limits: MediaLimits) -> DomainError:
+    """The API's refusal of a picture."""
+    match error.code:
+        case UnsupportedImageError.code:
+            return UnsupportedImageError(
+                _("The file is not a JPEG, PNG or still WebP picture, nor a video that we read."),
+                param="file",
+            )
+        case ImageTooLargeError.code:
+            return ImageTooLargeError(
+                _("A picture may have %(pixels)d pixels and %(side)d pixels a side.")
+                % {"pixels": limits.image.pixels_max, "side": limits.image.side_max_px},
+                param="file",
+                pixels_max=limits.image.pixels_max,
+                side_max_px=limits.image.side_max_px,
+            )
+    return UnreadableImageError(_("The picture is damaged or cut short."), param="file")
+
+
+def _video_refusal(error: pipeline_errors.PipelineError, *, limits: MediaLimits) -> DomainError:
     """The API's refusal of a video; without the engine's words, which are English only."""
+    video = limits.video
     match error.code:
         case UnsupportedVideoError.code:
             return UnsupportedVideoError(
@@ -146,10 +236,10 @@ def _refusal(error: pipeline_errors.PipelineError) -> DomainError:
         case VideoTooLargeError.code:
             return VideoTooLargeError(
                 _("A frame may have %(pixels)d pixels and %(side)d pixels a side.")
-                % {"pixels": settings.VIDEO_PIXELS_MAX, "side": settings.VIDEO_SIDE_MAX_PX},
+                % {"pixels": video.pixels_max, "side": video.side_max_px},
                 param="file",
-                pixels_max=settings.VIDEO_PIXELS_MAX,
-                side_max_px=settings.VIDEO_SIDE_MAX_PX,
+                pixels_max=video.pixels_max,
+                side_max_px=video.side_max_px,
             )
         case VideoTooLongError.code:
             return VideoTooLongError(
@@ -158,47 +248,13 @@ def _refusal(error: pipeline_errors.PipelineError) -> DomainError:
                     "%(fps)d a second."
                 )
                 % {
-                    "seconds": settings.VIDEO_DURATION_MAX_S,
-                    "frames": settings.VIDEO_FRAMES_MAX,
-                    "fps": settings.VIDEO_FPS_MAX,
+                    "seconds": video.duration_max_s,
+                    "frames": video.frames_max,
+                    "fps": video.fps_max,
                 },
                 param="file",
-                duration_max_s=settings.VIDEO_DURATION_MAX_S,
-                frames_max=settings.VIDEO_FRAMES_MAX,
-                fps_max=settings.VIDEO_FPS_MAX,
+                duration_max_s=video.duration_max_s,
+                frames_max=video.frames_max,
+                fps_max=video.fps_max,
             )
     return UnreadableVideoError(_("The video is damaged or cut short."), param="file")
-
-
-def _decode(data: bytes) -> tuple[ImageInfo, Image]:
-    """Check and decode an upload; the pipeline's refusals become the API's."""
-    limits = image_io.ImageLimits(
-        pixels_max=settings.IMAGE_PIXELS_MAX, side_max_px=settings.IMAGE_SIDE_MAX_PX
-    )
-    try:
-        info = image_io.probe_image(data, limits=limits)
-        image_bgr = image_io.decode_image(data, limits=limits)
-    except pipeline_errors.UnsupportedImageError as error:
-        raise UnsupportedImageError(
-            _("The file is not a JPEG, PNG or still WebP picture, nor a video that we read."),
-            param="file",
-        ) from error
-    except pipeline_errors.ImageTooLargeError as error:
-        raise ImageTooLargeError(
-            _("A picture may have %(pixels)d pixels and %(side)d pixels a side.")
-            % {"pixels": limits.pixels_max, "side": limits.side_max_px},
-            param="file",
-            pixels_max=limits.pixels_max,
-            side_max_px=limits.side_max_px,
-        ) from error
-    except pipeline_errors.UnreadableImageError as error:
-        raise UnreadableImageError(
-            _("The picture is damaged or cut short."), param="file"
-        ) from error
-    return info, image_bgr
-
-
-def _display_name(name: str) -> str:
-    """The last part of a path, without characters that could disturb a page or a log."""
-    last_part = re.split(r"[\\/]", name)[-1]
-    return _CONTROL_CHARACTERS.sub("", last_part).strip()[:_NAME_LENGTH_MAX]

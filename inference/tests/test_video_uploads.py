@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -100,21 +99,6 @@ def test_damaged_video_is_refused(client_of, clip, cut, code):
     answer = upload(client_of(factories.make_user()), clip[cut])
 
     assert (answer.status_code, answer.data["code"]) == (422, code)
-
-
-def test_child_is_given_no_secrets(monkeypatch, tmp_path):
-    """What a taken-over decoder could read of its own environment."""
-    seen: dict[str, object] = {}
-
-    def run(*_args, **kwargs):
-        seen.update(kwargs["env"])
-        raise OSError("not started")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(OSError, match="not started"):
-        probing.look_into(tmp_path / "any.mp4", poster_side_px=10)
-
-    assert set(seen) == {"PATH", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE"}
 
 
 def test_file_of_pictures_only_is_no_video():

@@ -1,5 +1,10 @@
 """Wire format of the inference API. States are lower case on the wire, upper case in rows."""
 
+from inference.api.serializers.batches import (
+    BatchCreateSerializer,
+    BatchPreviewSerializer,
+    BatchSerializer,
+)
 from inference.api.serializers.faces import FaceSetSerializer
 from inference.api.serializers.jobs import (
     JobCreateSerializer,
@@ -21,6 +26,9 @@ from inference.api.serializers.quotes import QuoteCreateSerializer, QuoteSeriali
 __all__ = [
     "AssetPageSerializer",
     "AssetSerializer",
+    "BatchCreateSerializer",
+    "BatchPreviewSerializer",
+    "BatchSerializer",
     "FaceSetSerializer",
     "ImportSerializer",
     "JobCreateSerializer",

@@ -6,6 +6,7 @@ from inference.api.views.assets import (
     AssetThumbnailView,
     AssetView,
 )
+from inference.api.views.batches import JobBatchCancelView, JobBatchListView, JobBatchView
 from inference.api.views.events import JobEventsView
 from inference.api.views.faces import AssetFacesView, AssetFaceThumbnailView
 from inference.api.views.jobs import (
@@ -32,6 +33,9 @@ __all__ = [
     "AssetThumbnailView",
     "AssetView",
     "ImportListView",
+    "JobBatchCancelView",
+    "JobBatchListView",
+    "JobBatchView",
     "JobCancelView",
     "JobEventsView",
     "JobListView",

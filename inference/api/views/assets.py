@@ -6,7 +6,7 @@ import uuid
 from typing import Final
 
 from django.http import FileResponse, HttpResponseBase
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -34,7 +34,10 @@ from inference.errors import (
     UnsupportedImageError,
     UploadTooLargeError,
 )
+from inference.job_errors import InputsMissingError
+from inference.media_errors import ADMISSION_REFUSALS, AssetDeletedError, AssetInUseError
 
+UNUSABLE: Final = (AssetDeletedError, InputsMissingError)
 # What a multipart body adds around the file: boundaries and part headers.
 _MULTIPART_OVERHEAD_BYTES: Final = 64 * 1024
 
@@ -73,6 +76,7 @@ class AssetListView(ScopedView):
                 UnreadableImageError,
                 ImageTooLargeError,
                 *VIDEO_REFUSALS,
+                *ADMISSION_REFUSALS,
                 UnsupportedMediaTypeError,
                 RateLimitedError,
             ),
@@ -83,11 +87,9 @@ class AssetListView(ScopedView):
         """What is in the file is looked at before it is accepted; only its owner can fetch it."""
         # Seen before the body is read: nothing of it is written to disk.
         announced = request.META.get("CONTENT_LENGTH") or ""
-        if (
-            announced.isdecimal()
-            and int(announced) > services.upload_bytes_max() + _MULTIPART_OVERHEAD_BYTES
-        ):
-            raise services.upload_too_large(bytes_max=services.upload_bytes_max())
+        bytes_max = services.upload_bytes_max(owner_id=drf.user_id(request))
+        if announced.isdecimal() and int(announced) > bytes_max + _MULTIPART_OVERHEAD_BYTES:
+            raise services.upload_too_large(bytes_max=bytes_max)
         file = valid(serializers.UploadSerializer(data=request.data))["file"]
         asset = services.register_media(
             owner_id=drf.user_id(request), file=file, name=file.name or ""
@@ -102,7 +104,7 @@ class AssetListView(ScopedView):
 class AssetView(ScopedView):
     """One upload."""
 
-    scopes = {"GET": "media:read"}
+    scopes = {"GET": "media:read", "DELETE": "media:write"}
 
     @extend_schema(
         operation_id="assets_get",
@@ -111,9 +113,23 @@ class AssetView(ScopedView):
         responses={200: serializers.AssetSerializer, **problems(AssetNotFoundError)},
     )
     def get(self, request: Request, asset_id: uuid.UUID) -> Response:
-        """What was found in the file."""
-        asset = selectors.asset(owner_id=drf.user_id(request), asset_id=asset_id)
+        """What was found in the file; its state says whether it can be used."""
+        asset = selectors.any_asset(owner_id=drf.user_id(request), asset_id=asset_id)
         return Response(serializers.AssetSerializer(asset, context={"request": request}).data)
+
+    @extend_schema(
+        operation_id="assets_delete",
+        summary="Delete an upload now",
+        tags=["assets"],
+        responses={
+            204: OpenApiResponse(description="Its bytes are gone."),
+            **problems(AssetNotFoundError, AssetInUseError),
+        },
+    )
+    def delete(self, request: Request, asset_id: uuid.UUID) -> Response:
+        """Bytes and faces are gone at once; receipts of jobs stay. Repeating it does nothing."""
+        services.delete_asset(owner_id=drf.user_id(request), asset_id=asset_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class AssetContentView(ScopedView):
@@ -127,10 +143,10 @@ class AssetContentView(ScopedView):
         summary="Download an upload",
         tags=["assets"],
         parameters=[schema.RANGE],
-        responses={**schema.MEDIA, **problems(AssetNotFoundError)},
+        responses={**schema.MEDIA, **problems(AssetNotFoundError, *UNUSABLE)},
     )
     def get(self, request: Request, asset_id: uuid.UUID) -> HttpResponseBase:
-        """The file as it was uploaded, or a part of it."""
+        """The file as it is kept, or a part of it; from a bucket by a redirect."""
         asset = selectors.asset(owner_id=drf.user_id(request), asset_id=asset_id)
         return downloads.media(
             request,
@@ -152,7 +168,7 @@ class AssetThumbnailView(ScopedView):
         operation_id="assets_thumbnail",
         summary="See an upload in small",
         tags=["assets"],
-        responses={**schema.THUMBNAIL, **problems(AssetNotFoundError)},
+        responses={**schema.THUMBNAIL, **problems(AssetNotFoundError, *UNUSABLE)},
     )
     def get(self, request: Request, asset_id: uuid.UUID) -> FileResponse:
         """A JPEG of at most 320 pixels a side."""
