@@ -77,7 +77,9 @@ def load(claim: Claim) -> Casting:
         return _mapping(claim)
     further = {
         asset.pk: asset.file_key
-        for asset in MediaAsset.objects.filter(pk__in=options.source_asset_ids)
+        for asset in MediaAsset.objects.filter(
+            pk__in=options.source_asset_ids, status=MediaAsset.Status.READY
+        )
     }
     if len(further) < len(options.source_asset_ids):
         raise FacesGoneError("a further source was deleted")

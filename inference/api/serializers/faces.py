@@ -111,7 +111,7 @@ class FaceSetSerializer(serializers.Serializer[FaceSet]):
     def get_faces(self, found: FaceSet) -> list[dict[str, Any]]:
         """Of a picture, the largest first; of a video, who is seen most often first."""
         context = {**self.context, "asset_id": found.search.asset_id}
-        return list(FaceSerializer(found.faces, many=True, context=context).data)
+        return [dict(FaceSerializer(face, context=context).data) for face in found.faces]
 
     @extend_schema_field(FaceErrorSerializer(allow_null=True))
     def get_error(self, found: FaceSet) -> dict[str, str] | None:

@@ -105,8 +105,8 @@ class SwapOptionsSerializer(serializers.Serializer[Any]):
             "else one."
         ),
     )
-    mapping = FacePairSerializer(
-        many=True,
+    mapping = serializers.ListField(
+        child=FacePairSerializer(),
         required=False,
         allow_empty=False,
         max_length=PAIRS_MAX,

@@ -22,9 +22,12 @@ from inference.api.negotiation import AnyAcceptNegotiation
 from inference.errors import AssetNotFoundError
 from inference.face_errors import FaceNotFoundError, FacesNotRequestedError
 from inference.face_selectors import FaceSet
+from inference.job_errors import InputsMissingError
+from inference.media_errors import AssetDeletedError
 from inference.models import FaceSearch
 
 _OPEN: Final = (FaceSearch.Status.QUEUED, FaceSearch.Status.RUNNING)
+_REFUSALS: Final = (AssetNotFoundError, AssetDeletedError, InputsMissingError)
 _POLL_AFTER_S: Final = "1"
 
 
@@ -41,7 +44,7 @@ class AssetFacesView(ScopedView):
         responses={
             200: serializers.FaceSetSerializer,
             202: serializers.FaceSetSerializer,
-            **problems(AssetNotFoundError, RateLimitedError),
+            **problems(*_REFUSALS, RateLimitedError),
         },
         examples=[face_schema.FACES_ANSWER],
     )
@@ -61,7 +64,7 @@ class AssetFacesView(ScopedView):
         tags=["faces"],
         responses={
             200: serializers.FaceSetSerializer,
-            **problems(AssetNotFoundError, FacesNotRequestedError),
+            **problems(*_REFUSALS, FacesNotRequestedError),
         },
         examples=[face_schema.FACES_ANSWER],
     )
@@ -74,7 +77,7 @@ class AssetFacesView(ScopedView):
         operation_id="faces_forget",
         summary="Forget the faces of an upload",
         tags=["faces"],
-        responses={204: None, **problems(AssetNotFoundError)},
+        responses={204: None, **problems(*_REFUSALS)},
     )
     def delete(self, request: Request, asset_id: uuid.UUID) -> Response:
         """Deletes boxes, embeddings and thumbnails, and ends a search that is under way."""
@@ -92,7 +95,7 @@ class AssetFaceThumbnailView(ScopedView):
         operation_id="faces_thumbnail",
         summary="See a face in small",
         tags=["faces"],
-        responses={**schema.THUMBNAIL, **problems(AssetNotFoundError, FaceNotFoundError)},
+        responses={**schema.THUMBNAIL, **problems(*_REFUSALS, FaceNotFoundError)},
     )
     def get(self, request: Request, asset_id: uuid.UUID, face_id: uuid.UUID) -> FileResponse:
         """A JPEG of at most 160 pixels a side; only for the owner of the upload."""

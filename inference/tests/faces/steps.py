@@ -7,6 +7,7 @@ import uuid
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -57,7 +58,7 @@ def upload(user, data: bytes | Path) -> MediaAsset:
     return services.register_media(owner_id=user.pk, file=file, name="upload")
 
 
-def find(client, asset: MediaAsset) -> dict:
+def find(client, asset: MediaAsset) -> Any:
     """Ask, have a worker look, and read the answer."""
     asked = client.post(f"{ASSETS}/{asset.pk}/faces")
     assert asked.status_code in {200, 202}, asked.data
@@ -66,7 +67,7 @@ def find(client, asset: MediaAsset) -> dict:
     return client.get(f"{ASSETS}/{asset.pk}/faces").data
 
 
-def from_left(faces: list[dict]) -> list[dict]:
+def from_left(faces: list[Any]) -> list[Any]:
     return sorted(faces, key=lambda face: face["box_xyxy"][0])
 
 
@@ -95,7 +96,7 @@ def run(user, quoted) -> SwapJob:
     return SwapJob.objects.get(pk=job_id)
 
 
-def pair(source_face: dict, target_face: dict) -> dict[str, str]:
+def pair(source_face: Any, target_face: Any) -> dict[str, str]:
     return {"source_face_id": source_face["id"], "target_face_id": target_face["id"]}
 
 

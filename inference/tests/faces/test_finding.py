@@ -110,6 +110,14 @@ def test_somebody_elses_upload_does_not_exist(client, client_of, user, couple, m
     assert AssetFace.objects.count() == 2
 
 
+def test_reading_faces_costs_three_queries(client, user, couple, django_assert_num_queries):
+    asset = upload(user, couple)
+    find(client, asset)
+
+    with django_assert_num_queries(3):  # the upload, the search, the faces
+        client.get(f"{ASSETS}/{asset.pk}/faces")
+
+
 def test_a_picture_without_faces_is_an_answer(client, user):
     found = find(client, upload(user, real_engine.sample("coffee.png")))
 
@@ -180,6 +188,7 @@ def test_a_lost_worker_is_replaced_and_cannot_come_back(client, user, couple):
     client.post(f"{ASSETS}/{asset.pk}/faces")
     search = FaceSearch.objects.get()
     lost = face_transitions.claim(search_id=search.pk)
+    assert lost is not None
     assert face_transitions.claim(search_id=search.pk) is None, "it is being searched"
     FaceSearch.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
 
@@ -283,7 +292,7 @@ def test_requests_are_limited(client, user, couple, settings):
 
 def test_database_refuses_faces_that_cannot_be(client, user, couple):
     find(client, upload(user, couple))
-    face = AssetFace.objects.first()
+    face = AssetFace.objects.earliest("index")
 
     for values, name in (
         ({"right_px": face.left_px}, "assetface_box_has_area"),
