@@ -18,9 +18,10 @@ from playwright.sync_api import expect
 
 from accounts import services as accounts_services
 from accounts.types import Role
-from inference import handlers, tasks
+from inference import face_handlers, handlers, tasks
+from inference.models import SwapJob
 from inference.tests import real_engine
-from tests.browsers import DESKTOP, PASSWORD, PHONE, needs_chromium, shoot
+from tests.browsers import CONTRAST, DESKTOP, PASSWORD, PHONE, POLICY, needs_chromium, shoot
 from tokens import services as tokens_services
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
 
@@ -29,12 +30,6 @@ SOURCE = ROOT / "samples" / "astronaut.png"
 TARGET = ROOT / "samples" / "grace_hopper.jpg"
 NO_FACE = ROOT / "samples" / "coffee.png"
 STUDIO_URL = re.compile(r"^http://[^/]+/studio/$")
-# What a strict deployment would send; any inline script, style or handler would break the pages.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "media-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 pytestmark = [
     needs_chromium,
@@ -60,14 +55,18 @@ def worker(monkeypatch):
     is_free = threading.Event()
     is_free.set()
 
-    def run(job_id):
+    def run(work, **ids):
         is_free.wait(timeout=60)
-        handlers.run_swap_job(job_id=job_id)
+        work(**ids)
         connections.close_all()
 
-    monkeypatch.setattr(
-        tasks.run_swap_job, "apply_async", lambda kwargs: pool.submit(run, kwargs["job_id"])
-    )
+    for task, work in (
+        (tasks.run_swap_job, handlers.run_swap_job),
+        (tasks.find_faces, face_handlers.find_faces),
+    ):
+        monkeypatch.setattr(
+            task, "apply_async", lambda kwargs, work=work: pool.submit(run, work, **kwargs)
+        )
     yield is_free
     is_free.set()
     pool.shutdown(wait=True)
@@ -265,6 +264,64 @@ def test_a_person_swaps_a_video_with_the_keyboard(open_page, worker, mia, tmp_pa
     shoot(page, f"studio-video-result-{name}")
 
 
+@pytest.mark.parametrize(
+    ("viewport", "language"), [(DESKTOP, "en"), (PHONE, "zh-CN")], ids=["desktop", "phone-zh"]
+)
+def test_a_person_without_a_mouse_chooses_a_face_of_a_group(
+    open_page, worker, mia, viewport, language
+):
+    words = {
+        "en": ("Username", "Password", "Run the swap", "Faces to replace", "Face {}", "The result"),
+        "zh-CN": ("用户名", "密码", "开始换脸", "要替换的人脸", "人脸 {}", "结果"),
+    }[language]
+    name_label, password_label, run_text, group_text, face_text, result_text = words
+    page = open_page(viewport, locale=language)
+    page.goto("/login/?next=/studio/")
+    page.get_by_label(name_label).fill("mia")
+    page.get_by_label(password_label).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(STUDIO_URL)
+    page.locator("#source-file").set_input_files(SOURCE)
+    page.locator("#target-file").set_input_files(
+        {
+            "name": "group.png",
+            "mimeType": "image/png",
+            "buffer": real_engine.side_by_side("astronaut.png", "grace_hopper.jpg"),
+        }
+    )
+    group = page.get_by_role("group", name=group_text)
+    expect(group).to_be_visible(timeout=30_000)
+    first, second = (
+        group.get_by_role("checkbox", name=face_text.format(number)) for number in (1, 2)
+    )
+    expect(first).to_be_checked()
+    picture = group.locator("img").first
+    assert picture.evaluate("async (img) => { await img.decode(); return img.naturalWidth; }") > 0
+    run = page.get_by_role("button", name=run_text)
+    expect(run).to_be_enabled()
+    first.focus()
+    page.keyboard.press("Space")
+    expect(run).to_be_disabled()
+    page.keyboard.press("Tab")
+    expect(second).to_be_focused()
+    page.keyboard.press("Space")
+    expect(run).to_be_enabled()
+    shoot(page, f"studio-faces-{viewport['width']}-{language}")
+    run.press("Enter")
+    expect(page.get_by_role("heading", name=result_text)).to_be_visible(timeout=60_000)
+    shoot(page, f"studio-faces-result-{viewport['width']}-{language}")
+    job = SwapJob.objects.get()
+    (person,) = job.report["people"]
+    assert (person["target_face_id"], person["frames_swapped"]) == (
+        second.get_attribute("value"),
+        1,
+    )
+    assert len(job.faces) == 1
+    page.reload()
+    expect(second).to_be_checked(timeout=30_000)
+    expect(first).not_to_be_checked()
+
+
 def test_every_refusal_says_what_to_do(open_page, worker, mia):
     page = open_page(PHONE, ignore=("status of 4",))
     sign_in(page)
@@ -327,30 +384,3 @@ def test_texts_have_enough_contrast(open_page, mia):
             page.goto(path)
             checks.append(page.evaluate(CONTRAST))
         assert [weak for check in checks for weak in check] == [], scheme
-
-
-CONTRAST = """() => {
-  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => {
-    const part = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-  };
-  const ground = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = channels(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const weak = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const text = [...element.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
-    if (!text.length || !element.checkVisibility() || element.closest("svg, :disabled")) continue;
-    const style = getComputedStyle(element);
-    const [a, b] = [luminance(channels(style.color)), luminance(ground(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const isLarge = parseFloat(style.fontSize) >= 24;
-    if (ratio < (isLarge ? 3 : 4.5)) weak.push(`${text[0].data.trim()}: ${ratio.toFixed(2)}`);
-  }
-  return weak;
-}"""

@@ -3,6 +3,7 @@
 
 import { Api, Problem, Unreachable, fill } from "./api.js";
 import { Compare } from "./compare.js";
+import { FacePicker } from "./face-picker.js";
 import { PictureSlot } from "./picture-slot.js";
 
 const POLL_FAST_MS = 500;
@@ -27,14 +28,43 @@ class Studio {
       return new PictureSlot(slot, { api: this.api, config, takesVideos });
     });
     this.compare = new Compare(this.#part("compare"));
+    this.picker = new FacePicker(this.#part("picker"), { api: this.api, config });
+    this.picker.addEventListener("open", () => this.#offerFaces());
+    this.picker.addEventListener("change", () => {
+      this.#mode("mapping").checked = true;
+      this.price();
+    });
     for (const slot of [this.source, this.target]) {
-      slot.addEventListener("change", () => this.price());
+      slot.addEventListener("change", () => this.#takeUploads());
       slot.addEventListener("refused", (event) => this.#offerSignIn(event.detail));
     }
     this.#part("faces").addEventListener("change", () => this.price());
     this.#part("run").addEventListener("click", () => this.run());
     this.#part("again").addEventListener("click", () => this.again());
     document.addEventListener("paste", (event) => this.#paste(event));
+  }
+
+  /** Other files show other faces: until those are known, there are none to choose. */
+  #takeUploads() {
+    this.#part("choose").hidden = true;
+    if (this.#mode("mapping").checked) {
+      this.#mode("one").checked = true;
+    }
+    this.picker.look(this.source.asset, this.target.asset);
+    this.price();
+  }
+
+  /** Several faces are there to choose from; whoever said nothing else yet is asked to choose. */
+  #offerFaces() {
+    this.#part("choose").hidden = false;
+    if (this.#mode("one").checked) {
+      this.#mode("mapping").checked = true;
+      this.price();
+    }
+  }
+
+  #mode(value) {
+    return this.root.querySelector(`[name=target_faces][value=${value}]`);
   }
 
   /** Ask for a binding price as soon as both files are there. */
@@ -52,13 +82,22 @@ class Studio {
       this.#say("price-status", this.texts.choose_both);
       return;
     }
+    const targetFaces = this.root.querySelector("[name=target_faces]:checked").value;
+    const options = { target_faces: targetFaces };
+    if (targetFaces === "mapping") {
+      options.mapping = this.picker.mapping;
+      if (options.mapping.length === 0) {
+        this.#say("price-status", this.texts.choose_face);
+        return;
+      }
+    }
     this.#say("price-status", this.texts.pricing);
     try {
       const quote = await this.api.postJson(this.config.urls.quotes, {
         operation: this.target.asset.kind === "video" ? "video_swap" : "image_swap",
         source_asset_id: this.source.asset.id,
         target_asset_id: this.target.asset.id,
-        options: { target_faces: this.root.querySelector("[name=target_faces]:checked").value },
+        options,
       });
       if (quoting === this.#quoting) {
         this.#showQuote(quote);
@@ -166,9 +205,13 @@ class Studio {
         assets.map((id) => this.api.get(`${this.config.urls.assets}/${id}`)),
       );
       this.#isFollowing = true;
+      this.picker.want(job.options.mapping ?? []);
       this.source.use(source);
       this.target.use(target);
-      this.root.querySelector(`[name=target_faces][value=${job.options.target_faces}]`).checked = true;
+      const mode = this.#mode(job.options.target_faces);
+      if (mode && mode.value !== "mapping") {
+        mode.checked = true;
+      }
       await this.watch(job);
     } catch (error) {
       this.#hideProgress();
