@@ -17,6 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from inference import (
+    awaiting,
     castings,
     dispatch,
     endings,
@@ -166,6 +167,7 @@ def _sweep_jobs(*, queued_before: dt.datetime, sent_before: dt.datetime, limit: 
         if endings.expire(job_id=job_id)
     ]
     resent = transitions.mark_sent_again(sent_before=sent_before, limit=limit)
+    awaited = awaiting.resolve(limit=limit)
     placed = [
         job_id
         for owner_id in dispatch.owners_with_room(limit=limit)
@@ -174,7 +176,7 @@ def _sweep_jobs(*, queued_before: dt.datetime, sent_before: dt.datetime, limit: 
     recovered = [job_id for job_id, status in outcomes.items() if status == SwapJob.Status.QUEUED]
     failed = [job_id for job_id, status in outcomes.items() if status == SwapJob.Status.FAILED]
     return SweepReport(
-        to_send=(*recovered, *resent, *placed), failed=(*failed, *timed_out, *expired)
+        to_send=(*recovered, *resent, *awaited, *placed), failed=(*failed, *timed_out, *expired)
     )
 
 

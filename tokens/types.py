@@ -112,6 +112,16 @@ class StatementPage:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldOrder:
+    """A hold to be placed among others: its id is chosen by whoever asks for it."""
+
+    hold_id: uuid.UUID
+    amount: int
+    reference: str
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
 class HoldReceipt:
     """What became of a hold.
 

@@ -19,6 +19,7 @@ from inference.errors import (
     SourceNotAPictureError,
     SwapOptionsError,
 )
+from inference.job_errors import InputsMissingError
 from inference.models import MediaAsset, SwapQuote
 from inference.pipeline import errors as pipeline_errors
 from inference.services.castings import check_casting
@@ -66,10 +67,31 @@ def quote_swap(
         InvalidTrimError: the wanted part of the video is empty or lies behind its end.
         SwapOptionsError: the engine does not take ``options.spec``, or a model is not offered.
         InvalidRequestError: video options for a picture.
+        InputsMissingError: the target is a video whose upload is not complete.
         DomainError: faces that are named, see ``check_casting``.
     """
-    source = selectors.asset(owner_id=owner_id, asset_id=source_asset_id, param="source_asset_id")
-    target = selectors.asset(owner_id=owner_id, asset_id=target_asset_id, param="target_asset_id")
+    quote = draft_quote(
+        source=selectors.asset(
+            owner_id=owner_id, asset_id=source_asset_id, param="source_asset_id"
+        ),
+        target=selectors.asset(
+            owner_id=owner_id, asset_id=target_asset_id, param="target_asset_id"
+        ),
+        options=options,
+        operation=operation,
+    )
+    quote.save(force_insert=True)
+    return quote
+
+
+def draft_quote(
+    *, source: MediaAsset, target: MediaAsset, options: SwapOptions, operation: Operation
+) -> SwapQuote:
+    """A quote for its owner, priced and not yet stored.
+
+    Raises:
+        DomainError: as ``quote_swap``, except for uploads that do not exist.
+    """
     if source.kind != MediaAsset.Kind.IMAGE:
         raise SourceNotAPictureError(_("The source is a video."), param="source_asset_id")
     if _KINDS[operation] != target.kind:
@@ -78,12 +100,17 @@ def quote_swap(
             param="operation",
             target_kind=target.kind.lower(),
         )
+    if target.kind == MediaAsset.Kind.VIDEO and target.status != MediaAsset.Status.READY:
+        raise InputsMissingError(
+            _("The length of a video, and so its price, is known once it is uploaded."),
+            param="target_asset_id",
+        )
     options = _checked(options, target=target)
     check_casting(source=source, target=target, options=options)
     line = UsageLine(operation=operation, quantity=_quantity(target, options))
     price = tokens_services.price_usage(lines=[line])
-    return SwapQuote.objects.create(
-        owner_id=owner_id,
+    return SwapQuote(
+        owner_id=source.owner_id,
         operation=operation.name,
         source=source,
         target=target,

@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from django.db import transaction
 from django.utils import timezone
 from PIL import Image
 
@@ -110,6 +111,13 @@ def lapse_lease(job_id: uuid.UUID) -> None:
     SwapJob.objects.filter(pk=job_id, lease_expires_at__isnull=False).update(
         lease_expires_at=timezone.now() - dt.timedelta(seconds=1)
     )
+
+
+def close_hold(job: SwapJob) -> None:
+    """The tokens go back unasked, as when the ledger's sweep finds an overdue hold."""
+    assert job.hold_id is not None
+    with transaction.atomic():
+        assert tokens_services.void_hold(hold_id=job.hold_id)
 
 
 def shown_progress(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import Counter
-from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts.types import Role
 from inference import services, tasks
 from inference.models import SwapJob
 from inference.tests import factories
+from inference.tests.racing import in_parallel
 from tokens import selectors as tokens_selectors
 from tokens import services as tokens_services
 
@@ -211,28 +209,6 @@ def test_submit_rate_is_limited(client_of, settings):
 
     assert (limited.status_code, limited.data["code"]) == (429, "rate_limited")
     assert held(user) == 1
-
-
-def in_parallel(count: int, work) -> list[Any]:
-    """Run ``work(i)`` in threads that start together; returns results or exceptions."""
-    barrier = threading.Barrier(count)
-    results: list[Any] = [None] * count
-
-    def run(index: int) -> None:
-        try:
-            barrier.wait(timeout=30)
-            results[index] = work(index)
-        except Exception as error:  # noqa: BLE001 - a thread's failure is its result
-            results[index] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    return results
 
 
 @pytest.mark.django_db(transaction=True)

@@ -40,13 +40,6 @@ def renew(claim, *, stage="swap", percent=50) -> bool:
     return transitions.renew(claim=claim, stage=stage, percent=percent, is_hold_due=True)
 
 
-def close_hold(job: SwapJob) -> None:
-    """The tokens go back unasked, as when the ledger's sweep finds an overdue hold."""
-    assert job.hold_id is not None
-    with transaction.atomic():
-        assert tokens_services.void_hold(hold_id=job.hold_id)
-
-
 def test_claim_is_the_only_one_until_the_lease_lapses(job):
     claim = factories.take(job)
 
@@ -168,7 +161,7 @@ def test_result_after_the_refund_is_not_charged(job):
 
 def test_result_after_the_hold_expired_fails_the_job_uncharged(job):
     claim = factories.take(job)
-    close_hold(job)
+    factories.close_hold(job)
 
     assert not transitions.finish(claim=claim, output=OUTPUT)
 
@@ -178,7 +171,7 @@ def test_result_after_the_hold_expired_fails_the_job_uncharged(job):
 
 
 def test_claim_after_the_hold_expired_fails_the_job_unrun(job):
-    close_hold(job)
+    factories.close_hold(job)
 
     assert transitions.claim(job_id=job.pk) is None
 
@@ -188,7 +181,7 @@ def test_claim_after_the_hold_expired_fails_the_job_unrun(job):
 
 def test_retry_after_the_hold_expired_fails_the_job(job):
     claim = factories.take(job)
-    close_hold(job)
+    factories.close_hold(job)
 
     assert transitions.retry(claim=claim, detail="") is Status.FAILED
 

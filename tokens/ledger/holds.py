@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -14,10 +15,20 @@ from django.db import DatabaseError, connection
 
 from tokens.ledger.locks import require_transaction
 from tokens.models import Hold, HoldEvent, Wallet
+from tokens.types import HoldOrder
 
 WALLET_NOT_ACTIVE = "TK001"
 
-
+# The function is called row by row in this order, and each call sees what those before it took.
+RESERVE_MANY_SQL = """
+SELECT wanted.hold_id,
+       tokens_place_hold(wanted.hold_id, given.owner_id, wanted.amount, wanted.reference,
+                         given.expires_at, wanted.operation)
+  FROM (SELECT %s::bigint AS owner_id, %s::timestamptz AS expires_at) given,
+       (SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[])
+          WITH ORDINALITY AS listed (hold_id, amount, reference, operation, position)
+         ORDER BY position) wanted
+"""
 REFUND_LOCK_SQL = """
 SELECT status FROM tokens_wallet
  WHERE id = (SELECT wallet_id FROM tokens_hold WHERE id = %s) FOR NO KEY UPDATE
@@ -52,13 +63,35 @@ def reserve(
             "tokens_place_hold", hold_id, owner_id, amount, reference, expires_at, operation
         )
     except DatabaseError as error:
-        cause = error.__cause__
-        if isinstance(cause, psycopg.Error) and cause.sqlstate == WALLET_NOT_ACTIVE:
-            # The message ends with the status that the function saw under the lock.
-            is_closed = (cause.diag.message_primary or "").endswith(Wallet.Status.CLOSED)
-            raise WalletNotActiveError(is_closed=is_closed) from error
-        raise
+        raise _not_active(error) from error
     return hold_id if spendable is None else int(spendable)
+
+
+def reserve_many(
+    *, owner_id: int, orders: Sequence[HoldOrder], expires_at: dt.datetime
+) -> dict[uuid.UUID, int]:
+    """``reserve`` for many holds of one owner, in their order, in one statement.
+
+    Returns:
+        By id of each hold that was not placed, the tokens that could be spent at its turn.
+
+    Raises:
+        WalletNotActiveError: the wallet is frozen or closed.
+        IntegrityError: a reference already has a hold.
+    """
+    require_transaction()
+    columns = [
+        [order.hold_id for order in orders],
+        [order.amount for order in orders],
+        [order.reference for order in orders],
+        [order.operation.value for order in orders],
+    ]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(RESERVE_MANY_SQL, [owner_id, expires_at, *columns])
+            return {hold_id: spendable for hold_id, spendable in cursor if spendable is not None}
+    except DatabaseError as error:
+        raise _not_active(error) from error
 
 
 def resolve(
@@ -131,6 +164,16 @@ def extend(*, hold_id: uuid.UUID, expires_at: dt.datetime) -> bool:
 def note(*, hold_id: uuid.UUID, kind: HoldEvent.Kind, tokens: int = 0, text: str = "") -> None:
     """Record that something happened to a hold; moves nothing."""
     HoldEvent.objects.create(hold_id=hold_id, kind=kind, tokens=tokens, note=text)
+
+
+def _not_active(error: DatabaseError) -> Exception:
+    """What ``error`` says about the wallet; the error itself where it is about something else."""
+    cause = error.__cause__
+    if isinstance(cause, psycopg.Error) and cause.sqlstate == WALLET_NOT_ACTIVE:
+        # The message ends with the status that the function saw under the lock.
+        is_closed = (cause.diag.message_primary or "").endswith(Wallet.Status.CLOSED)
+        return WalletNotActiveError(is_closed=is_closed)
+    return error
 
 
 def _call(function: str, *arguments: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from facefusion_site.common.errors import DomainError
 from tokens import handlers
 from tokens.errors import (
     HoldResolvedError,
@@ -22,7 +23,7 @@ from tokens.errors import (
 from tokens.ledger import expiry, holds
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold, HoldEvent
-from tokens.types import Operation, OverrunPolicy
+from tokens.types import HoldOrder, Operation, OverrunPolicy
 from tokens.wallet_errors import WalletClosedError
 
 log = structlog.get_logger(__name__)
@@ -66,9 +67,7 @@ def place_hold(
             operation=operation or "",
         )
     except holds.WalletNotActiveError as error:
-        if error.is_closed:
-            raise WalletClosedError(_("The wallet is closed; it holds no tokens.")) from error
-        raise WalletFrozenError(_("The wallet is frozen; its tokens cannot be spent.")) from error
+        raise _refusal(error) from error
     if isinstance(outcome, int):
         raise InsufficientTokensError(
             _("This needs %(needed)d tokens; the account has %(available)d available.")
@@ -77,6 +76,35 @@ def place_hold(
             available=outcome,
         )
     return outcome
+
+
+def place_holds(
+    *, owner_id: int, orders: Sequence[HoldOrder], expires_at: dt.datetime
+) -> dict[uuid.UUID, int]:
+    """Set tokens of one user aside for many things, in their order. Joins the transaction.
+
+    What cannot be covered at its turn is left out; smaller orders after it may still be. One
+    statement, whatever the number.
+
+    Args:
+        owner_id: primary key of the paying user.
+        orders: amounts above 0; see ``place_hold`` for the references.
+        expires_at: when the sweep may give them back, unless extended.
+
+    Returns:
+        By hold id of each order left out, the tokens that could be spent at its turn.
+
+    Raises:
+        WalletFrozenError: the wallet is frozen.
+        WalletClosedError: the wallet is closed.
+        IntegrityError: a reference already has a hold.
+    """
+    if any(order.amount < 1 for order in orders):
+        raise ValueError("A hold sets at least 1 token aside.")
+    try:
+        return holds.reserve_many(owner_id=owner_id, orders=orders, expires_at=expires_at)
+    except holds.WalletNotActiveError as error:
+        raise _refusal(error) from error
 
 
 def extend_hold(*, hold_id: uuid.UUID, expires_at: dt.datetime) -> None:
@@ -172,6 +200,12 @@ def expire_lots(
 def overdue_lots(*, now: dt.datetime | None = None) -> ExpiryCount:
     """What ``expire_lots`` would expire at this moment; changes nothing."""
     return expiry.overdue(now=now or timezone.now())
+
+
+def _refusal(error: holds.WalletNotActiveError) -> DomainError:
+    if error.is_closed:
+        return WalletClosedError(_("The wallet is closed; it holds no tokens."))
+    return WalletFrozenError(_("The wallet is frozen; its tokens cannot be spent."))
 
 
 def _grace() -> dt.timedelta:

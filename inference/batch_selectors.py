@@ -1,0 +1,100 @@
+"""Read queries on batches of jobs."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from inference.job_errors import BatchNotFoundError
+from inference.models import OPEN_STATUSES, JobBatch, SwapJob
+from tokens import selectors as tokens_selectors
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReceipt:
+    """What became of the tokens of all jobs of a batch."""
+
+    quoted: int
+    held: int
+    settled: int
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What became of one row: a job, or the code that says why not."""
+
+    row: int
+    code: str
+    job_id: uuid.UUID | None = None
+    tokens: int | None = None
+    detail: str = ""
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDetail:
+    """A batch with how many of its jobs are in which state, its receipt, and its rows."""
+
+    batch: JobBatch
+    states: dict[str, int]
+    receipt: BatchReceipt
+    rows: tuple[RowOutcome, ...]
+
+
+ACCEPTED = "accepted"
+
+
+def batch(*, owner_id: int, batch_id: uuid.UUID) -> JobBatch:
+    """One batch of the owner.
+
+    Raises:
+        BatchNotFoundError: there is none, or it is somebody else's.
+    """
+    found = JobBatch.objects.filter(pk=batch_id, owner_id=owner_id).first()
+    if found is None:
+        raise BatchNotFoundError(_("You have no batch with this id."))
+    return found
+
+
+def batch_detail(*, owner_id: int, batch_id: uuid.UUID) -> BatchDetail:
+    """One batch of the owner, in four queries.
+
+    Raises:
+        BatchNotFoundError: there is none, or it is somebody else's.
+    """
+    found = batch(owner_id=owner_id, batch_id=batch_id)
+    jobs = list(
+        SwapJob.objects.filter(batch=found).values_list(
+            "batch_row", "pk", "status", "hold_id", "quote__tokens"
+        )
+    )
+    counts = Counter(status for _row, _pk, status, _hold, _tokens in jobs)
+    holds = tokens_selectors.hold_receipts(hold_ids=[row[3] for row in jobs]).values()
+    rows = [
+        RowOutcome(row=number, code=ACCEPTED, job_id=job_id, tokens=tokens)
+        for number, job_id, _status, _hold, tokens in jobs
+    ]
+    rows += [RowOutcome(**refusal) for refusal in found.refusals]
+    return BatchDetail(
+        batch=found,
+        states={status.lower(): counts[status] for status in SwapJob.Status.values},
+        receipt=BatchReceipt(
+            quoted=found.tokens,
+            held=sum(hold.held for hold in holds),
+            settled=sum(hold.settled for hold in holds),
+            refunded=sum(hold.refunded for hold in holds),
+        ),
+        rows=tuple(sorted(rows, key=lambda row: row.row)),
+    )
+
+
+def open_job_ids(*, batch: JobBatch) -> list[uuid.UUID]:
+    """Jobs of the batch that have not ended: those without a place first, the newest before."""
+    rows = SwapJob.objects.filter(batch=batch, status__in=OPEN_STATUSES)
+    order = [F("sent_at").desc(nulls_first=True), F("batch_row").desc()]
+    return list(rows.order_by(*order).values_list("pk", flat=True))
