@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_totp.admin import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import services
+from accounts import services, webhook_admin  # noqa: F401  # registers its screens
 from accounts.forms import IssueKeyForm
 from accounts.models import ApiKey, User
 from accounts.types import STAFF_ROLES, IssuedKey, Role

@@ -55,6 +55,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             _("People"),
             _list(_("Users"), icon="group", model="accounts_user"),
             _list(_("API keys"), icon="key", model="accounts_apikey"),
+            _list(_("Webhook endpoints"), icon="webhook", model="accounts_webhookendpoint"),
+            _list(_("Webhook deliveries"), icon="send", model="accounts_webhookdelivery"),
         ),
     ]
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from facefusion_site.settings.faces import *
 from facefusion_site.settings.jobs import *
 from facefusion_site.settings.logging import configure_structlog
+from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
 from facefusion_site.settings.webhooks import *
