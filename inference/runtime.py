@@ -42,8 +42,9 @@ log = structlog.get_logger(__name__)
 BUILT_IN_SWAPPER: Final = "mesh_swapper"
 # Guesses what a filter asks for.
 _CLASSIFIER: Final = "fairface"
-# Frames before a segment that the tracker sees, so that it does not start cold.
-_LEAD_IN_FRAMES: Final = 8
+# Frames before a segment that the tracker sees: after so many it follows the faces as if it had
+# seen the whole video. They are decoded anyway and not swapped, so they cost little.
+_LEAD_IN_FRAMES: Final = 25
 
 
 class EngineHolder:

@@ -128,6 +128,7 @@ def swap_video(
         fps=float(info.fps),
         frames_total=_frames_total(options, info, segment),
         leads=lambda: _leads(job, paths.target, options),
+        first_frame=0 if segment is None else segment.first_frame,
     )
     video = transcode(
         source=paths.target,
@@ -198,6 +199,7 @@ class VideoRun:
         fps: float,
         frames_total: int = 0,
         leads: Callable[[], Sequence[Embedding]] = tuple,
+        first_frame: int = 0,
     ) -> None:
         """Begin before the first frame.
 
@@ -206,6 +208,7 @@ class VideoRun:
             fps: frame rate of the target.
             frames_total: 0 where it is not known.
             leads: who comes first where the mode ``largest`` has to choose, see ``LeadingFace``.
+            first_frame: number of the first frame, but for lead-in, in the whole video.
         """
         self._job = job
         uses_mesh = job.spec.landmarker.models == (LANDMARKER,)
@@ -228,6 +231,7 @@ class VideoRun:
         )
         self._people: dict[int, _Person] = {}
         self._leading = LeadingFace(leads=leads, distance_max=job.spec.selector.distance_max)
+        self._first_frame = first_frame
         self._lock = threading.Lock()
         self._frames_with_faces = 0
         self._frames_swapped = 0
@@ -241,9 +245,10 @@ class VideoRun:
         if self._target_sampler.is_due(frame.index):
             self._target_sampler.look(frame.image_bgr)
         started = time.perf_counter()
-        tracked = self._tracker.update(frame.image_bgr)
+        number = self._first_frame + frame.index
+        tracked = self._tracker.update(frame.image_bgr, number=number)
         casts = [
-            _Part(cast, self._cover(frame.image_bgr, tracked, cast))
+            _Part(cast, self._cover(frame.image_bgr, tracked, cast, number))
             for cast in self._cast(frame.image_bgr, tracked)
         ]
         self._track_s += time.perf_counter() - started
@@ -303,12 +308,12 @@ class VideoRun:
         )
 
     def _cover(
-        self, image_bgr: Image, tracked: Sequence[TrackedFace], cast: Cast
+        self, image_bgr: Image, tracked: Sequence[TrackedFace], cast: Cast, number: int
     ) -> CoverHint | None:
         if not self._job.painter.swapper.needs_mesh:
             return None
         track = next(entry.track for entry in tracked if entry.face is cast.face)
-        return self._covers.hint(image_bgr, cast.face, track=track)
+        return self._covers.hint(image_bgr, cast.face, track=track, number=number)
 
     def _cast(self, image_bgr: Image, tracked: Sequence[TrackedFace]) -> list[Cast]:
         chosen = self._leading_alone(image_bgr, tracked)

@@ -27,7 +27,7 @@ _MASK_HALF: Final = 0.5
 # Detail is measured in the middle of the face, on so many pixels, and grain comes from sheets.
 _WINDOW_MAX_PX: Final = 192
 _SAMPLES: Final = 4_000
-_SHEET_PX: Final = 128
+_SHEET_PX: Final = 512
 _MASK_NONE: Final = 1 / 512
 _LEVEL_MIN: Final = 1e-3
 
@@ -90,17 +90,19 @@ def paste_into(
         adjuster: changes colours and detail gains; None: as measured.
     """
 
-    def finish(crop: Floats, target: Floats, cover: Floats) -> Floats:
+    def finish(crop: Floats, target: Floats, cover: Floats, corner_px: tuple[int, int]) -> Floats:
         if adjuster is not None:
             crop = adjuster.recolour(crop, target_bgr=target, mask=cover)
-        return match_detail(crop, target_bgr=target, mask=cover, adjuster=adjuster)
+        return match_detail(
+            crop, target_bgr=target, mask=cover, adjuster=adjuster, corner_px=corner_px
+        )
 
     _blend(image_bgr, crop_bgr, mask, matrix, finish)
 
 
 def blend_into(image_bgr: Image, *, crop_bgr: Floats, mask: Floats, matrix: Doubles) -> None:
     """Blend a crop in as it is, with detail of its own; see ``paste_into``."""
-    _blend(image_bgr, crop_bgr, mask, matrix, lambda crop, _target, _cover: crop)
+    _blend(image_bgr, crop_bgr, mask, matrix, lambda crop, _target, _cover, _corner_px: crop)
 
 
 def _blend(
@@ -108,7 +110,7 @@ def _blend(
     crop_bgr: Floats,
     mask: Floats,
     matrix: Doubles,
-    finish: Callable[[Floats, Floats, Floats], Floats],
+    finish: Callable[[Floats, Floats, Floats, tuple[int, int]], Floats],
 ) -> None:
     back = invert(matrix)
     region = _region_of(mask, back, image_bgr.shape[:2])
@@ -128,14 +130,19 @@ def _blend(
     cover = np.minimum(cv2.threshold(cover, _MASK_NONE, 0, cv2.THRESH_TOZERO)[1], np.float32(1))
     part = image_bgr[region.top : region.bottom, region.left : region.right]
     target = part.astype(np.float32)
-    change = finish(crop, target, cover) - target
+    change = finish(crop, target, cover, (region.left, region.top)) - target
     change *= on_colours(cover)
     target += change
     part[:] = to_levels(target)
 
 
 def match_detail(
-    crop_bgr: Floats, *, target_bgr: Floats, mask: Floats, adjuster: Adjuster | None = None
+    crop_bgr: Floats,
+    *,
+    target_bgr: Floats,
+    mask: Floats,
+    adjuster: Adjuster | None = None,
+    corner_px: tuple[int, int] = (0, 0),
 ) -> Floats:
     """Give the crop the target's sharpness and grain, in luma.
 
@@ -144,6 +151,8 @@ def match_detail(
         target_bgr: the same of the target.
         mask: (H, W) float32 0..1, where the crop is painted.
         adjuster: smooths the measured gains; None: they are used as they are.
+        corner_px: x, y of the crop in its picture. Grain has its place in the picture: it must not
+            jump when the crop grows by a row.
     """
     gains = measure_gains(crop_bgr, target_bgr=target_bgr, mask=mask)
     if gains is None:
@@ -151,7 +160,7 @@ def match_detail(
     if adjuster is not None:
         gains = adjuster.smooth_gains(gains)
     own = _bands(_luma(crop_bgr), count=2)
-    noise = _noise_bands(*mask.shape)
+    noise = _noise_bands(*mask.shape, corner_px=corner_px)
     change = np.zeros_like(mask)
     for band, sheet, gain, grain in zip(own, noise, gains.gains, gains.grains, strict=False):
         change += np.float32(gain - 1) * band + np.float32(grain) * sheet
@@ -202,24 +211,35 @@ def _middle(indices: NDArray[np.intp]) -> slice:
     return slice(start + spare // 2, stop - (spare - spare // 2))
 
 
-@lru_cache(maxsize=8)
-def _noise(height: int, width: int) -> tuple[Floats, ...]:
+@lru_cache(maxsize=1)
+def _noise() -> tuple[Floats, ...]:
+    """Bands of a sheet of grain whose opposite edges fit together."""
     # Seeded: the same job gives the same picture.
-    noise = np.random.default_rng(0).standard_normal((height, width), dtype=np.float32)
-    return tuple(_bands(noise))
+    sheet = np.random.default_rng(0).standard_normal((_SHEET_PX, _SHEET_PX), dtype=np.float32)
+    margin = _SHEET_PX // 4
+    inner = slice(margin, margin + _SHEET_PX)
+    return tuple(
+        np.ascontiguousarray(band[inner, inner])
+        for band in _bands(np.pad(sheet, margin, mode="wrap"))
+    )
+
+
+@lru_cache(maxsize=8)
+def _tiled_noise(rows: int, columns: int) -> tuple[Floats, ...]:
+    return tuple(np.tile(band, (rows, columns)) for band in _noise())
 
 
 @lru_cache(maxsize=1)
 def _noise_levels() -> tuple[_Levels, ...]:
     """Levels of each band of grain; every part of a sheet has about the same."""
-    bands = _noise(4 * _SHEET_PX, 4 * _SHEET_PX)
-    return tuple(_levels(band, np.arange(band.size)) for band in bands)
+    return tuple(_levels(band, np.arange(band.size)) for band in _noise())
 
 
-def _noise_bands(height: int, width: int) -> list[Floats]:
-    """Bands of grain, cut out of a sheet whose sides are multiples of 128 px."""
-    sheet = _noise(-(-height // _SHEET_PX) * _SHEET_PX, -(-width // _SHEET_PX) * _SHEET_PX)
-    return [band[:height, :width] for band in sheet]
+def _noise_bands(height: int, width: int, *, corner_px: tuple[int, int]) -> list[Floats]:
+    """Bands of grain as they lie at a place of the picture, which sheets cover side by side."""
+    left, top = (place % _SHEET_PX for place in corner_px)
+    sheets = _tiled_noise(-(-(top + height) // _SHEET_PX), -(-(left + width) // _SHEET_PX))
+    return [band[top : top + height, left : left + width] for band in sheets]
 
 
 def _bands(image: Floats, *, count: int = len(_BAND_SIGMAS)) -> list[Floats]:

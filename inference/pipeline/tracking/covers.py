@@ -12,14 +12,9 @@ from inference.pipeline.masks.cover import WORK_SIZE_PX, CoverHint, cover_hint
 from inference.pipeline.types import Face, Image
 
 _LOOK_EVERY: Final = 5
+_TRACKS_MAX: Final = 64
 # How much of a new look enters the mask that is used.
 _NEW_SHARE: Final = np.float32(0.5)
-
-
-@dataclass(slots=True)
-class _Memory:
-    hint: CoverHint
-    frames_until_look: int = _LOOK_EVERY
 
 
 @dataclass(slots=True)
@@ -27,27 +22,30 @@ class CoverMemory:
     """The covers of all tracks of a video. One thread, frames in order."""
 
     template: str
-    _tracks: dict[int, _Memory] = field(default_factory=dict)
+    _hints: dict[int, CoverHint] = field(default_factory=dict)
 
-    def hint(self, image_bgr: Image, face: Face, *, track: int) -> CoverHint:
+    def hint(self, image_bgr: Image, face: Face, *, track: int, number: int) -> CoverHint:
         """What covers a face, looked at anew every few frames.
 
         Args:
             image_bgr: (H, W, 3) uint8 BGR.
             face: with a mesh.
             track: whose face it is.
+            number: of the frame in the whole video; it decides when to look, so that each segment
+                looks where the whole would.
         """
-        memory = self._tracks.get(track)
-        if memory is None:
-            self._tracks[track] = _Memory(self._look(image_bgr, face))
-            return self._tracks[track].hint
-        memory.frames_until_look -= 1
-        if memory.frames_until_look <= 0:
-            seen, before = self._look(image_bgr, face), memory.hint.visible
+        hint = self._hints.pop(track, None)
+        if hint is None:
+            hint = self._look(image_bgr, face)
+        elif number % _LOOK_EVERY == 0:
+            seen, before = self._look(image_bgr, face), hint.visible
             visible = before + _NEW_SHARE * (seen.visible - before)
-            memory.hint = CoverHint(visible=visible, has_spectacles=seen.has_spectacles)
-            memory.frames_until_look = _LOOK_EVERY
-        return memory.hint
+            hint = CoverHint(visible=visible, has_spectacles=seen.has_spectacles)
+        # Tracks end without a word; those not asked for the longest are let go.
+        self._hints[track] = hint
+        if len(self._hints) > _TRACKS_MAX:
+            del self._hints[next(iter(self._hints))]
+        return hint
 
     def _look(self, image_bgr: Image, face: Face) -> CoverHint:
         return cover_hint(

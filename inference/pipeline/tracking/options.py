@@ -15,14 +15,15 @@ class TrackerOptions:
         detect_every: frames between two looks for new faces; between them each face is followed by
             its own landmarks, which costs a fraction of a look.
         lost_frames_max: how long a face that is not seen keeps its track.
-        smoothing: 0..1, how strongly trembling of the landmarks is damped; 0 takes them as found.
+        smoothing: 0..1, how strongly trembling of a face's place and shape is damped; 0 takes them
+            as found. What moves is damped less, and does not lag behind.
         scene_cut_levels: mean difference of two frames, in grey levels, that begins a new scene;
             no face is followed across one.
     """
 
     detect_every: int = 10
     lost_frames_max: int = 12
-    smoothing: float = 0.5
+    smoothing: float = 0.8
     scene_cut_levels: float = 28.0
 
     def __post_init__(self) -> None:

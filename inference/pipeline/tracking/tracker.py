@@ -14,8 +14,8 @@ from inference.pipeline.analysis.candidates import overlaps
 from inference.pipeline.analysis.face_mesh import follow, landmarks_of
 from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.tracking.options import TrackerOptions
-from inference.pipeline.tracking.smoothing import ShapeFilter
-from inference.pipeline.types import Detection, Face, Floats, Image
+from inference.pipeline.tracking.smoothing import LandmarkFilter
+from inference.pipeline.types import Detection, Face, Floats, Image, Landmarks
 
 # Boxes that share this much belong to one face.
 _SAME_FACE_MIN: Final = 0.3
@@ -39,7 +39,7 @@ class TrackedFace:
 class _Track:
     number: int
     face: Face
-    shape: ShapeFilter
+    smoothing: LandmarkFilter
     lost_frames: int = 0
     raw_mesh: Floats | None = None
 
@@ -61,26 +61,26 @@ class FaceTracker:
     options: TrackerOptions
     fps: float
     _tracks: list[_Track] = field(default_factory=list)
-    _frames_since_look: int = 0
     _next_number: int = 0
     _scene: Image | None = None
 
-    def update(self, image_bgr: Image) -> tuple[TrackedFace, ...]:
+    def update(self, image_bgr: Image, *, number: int) -> tuple[TrackedFace, ...]:
         """The faces of the next frame.
 
         Args:
             image_bgr: (H, W, 3) uint8 BGR.
+            number: of the frame in the whole video; it decides when faces are looked for, so that
+                each segment looks where the whole would.
         """
         if self._is_scene_cut(image_bgr):
             self._tracks.clear()
         self._follow(image_bgr)
-        self._frames_since_look += 1
         is_lost = any(track.lost_frames for track in self._tracks)
         if (
             self.mesh_model is None
             or not self._tracks
             or is_lost
-            or self._frames_since_look >= self.options.detect_every
+            or number % self.options.detect_every == 0
         ):
             self._look(image_bgr)
         self._end_twins()
@@ -127,16 +127,10 @@ class FaceTracker:
             return
         track.lost_frames = 0
         track.raw_mesh = mesh
-        smooth = track.shape.apply(mesh, step_s=1 / self.fps)
-        landmarks = landmarks_of(smooth, logit=logit)
-        detection = Detection(
-            box_xyxy=_box_of(smooth), points=landmarks.five, score=track.face.detection.score
-        )
-        track.face = Face(detection=detection, landmarks=landmarks)
+        self._place(track, raw, score=track.face.detection.score)
 
     def _look(self, image_bgr: Image) -> None:
         """Search the frame; found faces continue a track or begin one."""
-        self._frames_since_look = 0
         free = list(self._tracks)
         for detection in self.analyser.detect(image_bgr):
             track = _best_match(detection.box_xyxy, free)
@@ -157,21 +151,31 @@ class FaceTracker:
                 self._resume(track, face)
 
     def _begin(self, face: Face) -> None:
-        shape = ShapeFilter(strength=self.options.smoothing)
-        track = _Track(number=self._next_number, face=face, shape=shape)
+        smoothing = LandmarkFilter(strength=self.options.smoothing)
+        track = _Track(number=self._next_number, face=face, smoothing=smoothing)
         self._next_number += 1
         self._tracks.append(track)
         self._resume(track, face)
 
     def _resume(self, track: _Track, face: Face) -> None:
+        # Without a mesh every track counts as lost until the look finds it again.
+        is_next = self.mesh_model is None and track.lost_frames == 1
+        if track.lost_frames and not is_next:
+            track.smoothing.reset()
         track.lost_frames = 0
         track.raw_mesh = face.landmarks.dense
+        track.face = face
+        self._place(track, face.landmarks, score=face.detection.score)
+
+    def _place(self, track: _Track, found: Landmarks, *, score: float) -> None:
+        """Put a track where its face was found, without the trembling."""
+        landmarks = track.smoothing.apply(found, step_s=1 / self.fps)
         # Found faces get the box that followed ones have, so that sizes do not jump.
-        box = face.detection.box_xyxy if face.landmarks.dense is None else _box_of(face.mesh)
-        detection = Detection(
-            box_xyxy=box, points=face.detection.points, score=face.detection.score
-        )
-        track.face = Face(detection=detection, landmarks=face.landmarks)
+        box = track.face.detection.box_xyxy
+        if landmarks.dense is not None:
+            box = _box_of(landmarks.dense)
+        detection = Detection(box_xyxy=box, points=landmarks.five, score=score)
+        track.face = Face(detection=detection, landmarks=landmarks)
 
     def _drop_lost(self) -> None:
         limit = self.options.lost_frames_max

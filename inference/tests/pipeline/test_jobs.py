@@ -25,7 +25,6 @@ from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swap import swap_image
 from inference.pipeline.swap_video import VideoRun, for_video
-from inference.pipeline.tracking.smoothing import ShapeFilter
 from inference.pipeline.video.types import Frame
 from inference.tests.pipeline.conftest import Recorder, faces_of
 
@@ -238,18 +237,3 @@ def test_two_faces_keep_their_people_while_they_move(engine, astronaut, hopper, 
     for index, (_, casts) in enumerate(parts):
         assert len(casts) == 1
         assert casts[0].cast.face.detection.box_xyxy[0] > 512 + 6 * index
-
-
-def test_smoothing_damps_trembling_and_follows_motion():
-    generator = np.random.default_rng(5)
-    shape = generator.normal(0, 40, (468, 3)).astype(np.float32)
-    noise = generator.normal(0, 0.5, (60, 468, 3)).astype(np.float32)
-    smooth = ShapeFilter(strength=1.0)
-    motion = np.asarray([3.0, 1.0, 0], np.float32)
-    raw = [shape + motion * index + noise[index] for index in range(60)]
-    out = [smooth.apply(mesh, step_s=1 / 25) for mesh in raw]
-    still = [mesh - motion * index for index, mesh in enumerate(out)]
-    trembling = np.std(np.stack(still[30:])[:, :, :2], axis=0).mean()
-    assert trembling < 0.6 * 0.5
-    assert np.abs(np.stack(still[30:]).mean(axis=0)[:, :2] - shape[:, :2]).mean() < 0.3
-    assert ShapeFilter(strength=0).apply(raw[0], step_s=1) is raw[0]
