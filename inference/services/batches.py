@@ -237,17 +237,10 @@ def _fill(batch: JobBatch, order: BatchOrder, plan: BatchPreview) -> None:
     )
     SwapQuote.objects.bulk_create(plan.quotes.values())
     SwapJob.objects.bulk_create(jobs)
-    missing = _hold(
-        batch.owner_id, jobs, expires_at=now + dt.timedelta(seconds=settings.HOLD_TTL_S)
-    )
+    hold_ttl = dt.timedelta(seconds=settings.HOLD_TTL_S)
+    missing = _hold(batch.owner_id, jobs, expires_at=now + hold_ttl)
     if missing and order.mode == Mode.ATOMIC:
-        available = max(missing.values())
-        raise InsufficientTokensError(
-            _("This needs %(needed)d tokens; the account has too few available.")
-            % {"needed": plan.tokens},
-            needed=plan.tokens,
-            available=available,
-        )
+        raise _insufficient(plan.tokens, _available(jobs, missing))
     covered = [job for job in jobs if job.pk not in missing]
     uncovered = [job for job in jobs if job.pk in missing]
     for job in covered:

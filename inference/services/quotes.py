@@ -72,10 +72,16 @@ def quote_swap(
     """
     quote = draft_quote(
         source=selectors.asset(
-            owner_id=owner_id, asset_id=source_asset_id, param="source_asset_id"
+            owner_id=owner_id,
+            asset_id=source_asset_id,
+            param="source_asset_id",
+            may_be_pending=True,
         ),
         target=selectors.asset(
-            owner_id=owner_id, asset_id=target_asset_id, param="target_asset_id"
+            owner_id=owner_id,
+            asset_id=target_asset_id,
+            param="target_asset_id",
+            may_be_pending=True,
         ),
         options=options,
         operation=operation,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import uuid
 
 import pytest
+from django.utils import timezone
 from PIL import Image
 
 from accounts.types import Role
@@ -218,7 +220,34 @@ def test_list_can_be_narrowed_to_a_state_and_paged(client, user):
     assert len(client.get(URL, {"state": "queued"}).data["items"]) == 2
 
 
-@pytest.mark.parametrize("query", [{"state": "lost"}, {"state": "QUEUED"}, {"limit": 0}])
+def test_list_can_be_narrowed_by_operation_and_time(client, user):
+    jobs = [factories.make_job(owner_id=user.pk) for _ in range(3)]
+    hours = [dt.timedelta(hours=hour) for hour in (3, 2, 1)]
+    now = timezone.now()
+    for job, ago in zip(jobs, hours, strict=True):
+        SwapJob.objects.filter(pk=job.pk).update(created_at=now - ago)
+
+    def listed(**query) -> list[str]:
+        return [item["id"] for item in client.get(URL, query).data["items"]]
+
+    assert listed(created_from=(now - hours[1]).isoformat()) == [str(jobs[2].pk), str(jobs[1].pk)]
+    assert listed(created_to=(now - hours[1]).isoformat()) == [str(jobs[1].pk), str(jobs[0].pk)]
+    assert len(listed(operation="image_swap")) == 3
+    assert listed(operation="video_swap") == []
+    assert listed(batch_id=str(uuid.uuid4())) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"state": "lost"},
+        {"state": "QUEUED"},
+        {"limit": 0},
+        {"batch_id": "x"},
+        {"created_from": "x"},
+        {"operation": "x"},
+    ],
+)
 def test_wrong_query_is_refused(client, query):
     answer = client.get(URL, query)
 

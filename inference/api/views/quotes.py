@@ -32,11 +32,15 @@ from inference.errors import (
     SwapOptionsError,
 )
 from inference.face_errors import CASTING_ERRORS
+from inference.job_errors import InputsMissingError
+from inference.media_errors import AssetDeletedError
 from tokens.types import Operation
 
 QUOTE_ERRORS: Final = (
     InvalidRequestError,
     AssetNotFoundError,
+    AssetDeletedError,
+    InputsMissingError,
     SourceNotAPictureError,
     OperationMismatchError,
     InvalidTrimError,
