@@ -13,11 +13,11 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Now
 
 from inference.errors import FailureCode
-from inference.models import AssetFace, FaceSearch, MediaAsset
+from inference.models import AssetFace, FaceSearch, MediaAsset, SwapJob
 from inference.types import FACE_MODEL_SET, FaceClaim, FaceCounts
 
 Status = FaceSearch.Status
@@ -177,13 +177,17 @@ def unsent(*, limit: int) -> list[uuid.UUID]:
 
 @transaction.atomic(durable=True)
 def expire(*, limit: int) -> list[uuid.UUID]:
-    """Forget faces whose time is over.
+    """Forget faces whose time is over, except of uploads that a job needs which has not ended.
 
     Returns:
         Their uploads; the caller must remove the thumbnails.
     """
+    jobs = SwapJob.objects.filter(
+        Q(quote__source=OuterRef("asset")) | Q(quote__target=OuterRef("asset")),
+        finished_at__isnull=True,
+    )
     due = list(
-        FaceSearch.objects.filter(status=Status.DONE, expires_at__lt=Now())
+        FaceSearch.objects.filter(~Exists(jobs), status=Status.DONE, expires_at__lt=Now())
         .select_for_update(skip_locked=True, no_key=True)
         .order_by("expires_at", "pk")[:limit]
     )

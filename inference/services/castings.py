@@ -64,6 +64,10 @@ def _check_fit(options: SwapOptions) -> None:
         raise InvalidMappingError(
             _("A mapping needs “target_faces” to be “mapping”."), param="options.mapping"
         )
+    if is_mapping and options.filter is not None:
+        raise InvalidMappingError(
+            _("A mapping names its faces: it takes no filter."), param="options.filter"
+        )
     if is_reference and options.reference_face_id is None:
         raise InvalidMappingError(
             _("Nothing says which face is meant."), param="options.reference_face_id"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from inference import face_handlers, handlers, services
 from inference.models import FaceSearch, SwapJob
 from inference.tests import factories, real_engine
 from inference.tests.faces.steps import (
@@ -242,6 +243,23 @@ def test_faces_outlive_the_promise_that_names_them(client, user, source, target,
     assert FaceSearch.objects.filter(expires_at__gt=enough).count() == 2
 
 
+def test_faces_are_not_forgotten_under_a_job(client, user, source, target):
+    (face,) = find(client, source)["faces"]
+    _left, right = from_left(find(client, target)["faces"])
+    quoted = quote(client, source, target, mapping=[pair(face, right)])
+    job_id = services.submit_swap_job(
+        owner_id=user.pk, quote_id=uuid.UUID(quoted.data["id"]), idempotency_key="k"
+    ).job_id
+    FaceSearch.objects.update(expires_at=timezone.now() - dt.timedelta(seconds=1))
+
+    face_handlers.forget_expired_faces()
+    handlers.run_swap_job(job_id=job_id)
+
+    assert SwapJob.objects.get().status == SwapJob.Status.SUCCEEDED
+    face_handlers.forget_expired_faces()
+    assert {search.status for search in FaceSearch.objects.all()} == {"EXPIRED"}
+
+
 @pytest.fixture
 def known(client, source, target):
     """The one face of the source and both of the target."""
@@ -276,6 +294,7 @@ def test_options_that_make_no_sense_are_named(client, source, hopper, target, kn
     cases: dict[str, dict[str, Any]] = {
         "options.mapping": {"target_faces": "all", "mapping": mapping},
         "options.mapping.1": {"mapping": mapping * 2},
+        "options.filter": {"mapping": mapping, "filter": {"gender": "male"}},
         "options.reference_face_id": {"target_faces": "reference"},
         "options.distance": {"distance": 0.2},
         "options.source_asset_ids.0": {"mapping": mapping, "source_asset_ids": [str(hopper.pk)]},
