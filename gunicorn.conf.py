@@ -8,7 +8,9 @@ import os
 
 bind = os.environ.get("WEB_BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+# Answers that wait for a job sleep in a thread of their own, as many as may wait at once, so they
+# take none from ordinary requests.
+threads = int(os.environ.get("WEB_THREADS", "4")) + int(os.environ.get("JOB_LISTENERS_MAX", "100"))
 worker_class = "gthread"
 preload_app = False
 timeout = 60

@@ -110,7 +110,6 @@ def _start(supervisor: Supervisor, *, port: int) -> None:
         "facefusion_site.wsgi:application",
         f"--bind=127.0.0.1:{port}",
         "--workers=1",
-        "--threads=4",
         "--no-control-socket",
     )
     celery = ("celery", "--app=facefusion_site")

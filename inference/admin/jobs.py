@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -57,7 +58,7 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
     list_select_related = ("owner", "quote")
     search_fields = ("=id", "=quote__id", "owner__user_ref", "owner__username")
     search_help_text = _("job id, quote id, user_ref or user name")
-    actions = ("requeue", "stop_and_refund")
+    actions = ("requeue", "cancel", "stop_and_refund")
     fieldsets = (
         (_("Pictures"), {"fields": ("pictures",)}),
         (
@@ -72,6 +73,9 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
                     "lease_expires_at",
                     "error_code",
                     "error_detail",
+                    "batch",
+                    "batch_row",
+                    "retry_of",
                 )
             },
         ),
@@ -94,7 +98,17 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
         ),
         (
             _("Times"),
-            {"fields": ("created_at", "queued_at", "sent_at", "started_at", "finished_at")},
+            {
+                "fields": (
+                    "created_at",
+                    "start_deadline_at",
+                    "queued_at",
+                    "sent_at",
+                    "started_at",
+                    "finished_at",
+                    "result_deleted_at",
+                )
+            },
         ),
     )
     readonly_fields = (
@@ -152,6 +166,24 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
     )
     def stop_and_refund(self, request: HttpRequest, queryset: QuerySet[SwapJob]) -> None:
         self._apply(request, queryset, services.stop_swap_job, _t("stopped and refunded"))
+
+    @admin.action(description=_("Cancel the chosen jobs…"), permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[SwapJob]) -> TemplateResponse | None:
+        """First show what each would charge and give back; then do it."""
+        if "confirmed" in request.POST:
+            self._apply(request, queryset, services.cancel_swap_job_of_anybody, _t("canceled"))
+            return None
+        previews = services.preview_cancel(jobs=queryset.select_related("owner"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _t("Cancel jobs"),
+            "opts": self.opts,
+            "previews": previews,
+            "held": sum(preview.held for preview in previews),
+            "settled": sum(preview.settled for preview in previews),
+            "refunded": sum(preview.refunded for preview in previews),
+        }
+        return TemplateResponse(request, "inference/cancel_jobs.html", context)
 
     def _apply(
         self,

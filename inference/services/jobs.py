@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -64,6 +65,20 @@ class _Order:
     fingerprint: str
     start_deadline_s: int | None
     retry_of_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPreview:
+    """What canceling a job would do with its tokens."""
+
+    job: SwapJob
+    held: int
+    settled: int
+
+    @property
+    def refunded(self) -> int:
+        """Tokens that would come back."""
+        return self.held - self.settled
 
 
 @transaction.atomic(durable=True)
@@ -254,6 +269,15 @@ def stop_swap_job(*, job_id: uuid.UUID, actor_id: int) -> None:
     endings.stop(job_id=job_id, detail=f"Stopped by user {actor_id}.")
     _clean_up(job_id)
     log.info("inference.job.stopped_by_operator", job_id=str(job_id), actor_id=actor_id)
+
+
+def preview_cancel(*, jobs: Iterable[SwapJob]) -> list[CancelPreview]:
+    """What canceling these jobs at this moment would charge and give back; for operators."""
+    return [
+        CancelPreview(job=detail.job, held=detail.receipt.held, settled=settled)
+        for detail in selectors.with_receipts([job for job in jobs if not job.is_final])
+        for settled in [endings.work_done_tokens(detail.job)]
+    ]
 
 
 def cancel_swap_job_of_anybody(*, job_id: uuid.UUID, actor_id: int) -> None:

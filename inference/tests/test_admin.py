@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from accounts.types import Role
-from inference import handlers, transitions
+from inference import handlers, services, transitions
 from inference.models import SwapJob
 from inference.tests import factories
+from inference.types import FrameProgress
 
 pytestmark = pytest.mark.django_db
 JOBS = "/admin/inference/swapjob/"
@@ -130,6 +133,35 @@ def test_operator_gives_a_stuck_job_to_a_new_worker(operator, job):
     job.refresh_from_db()
     assert job.status == SwapJob.Status.QUEUED
     assert not transitions.renew(claim=claim, stage="swap", percent=1, is_hold_due=False)
+
+
+def test_operator_sees_what_a_cancel_charges_before_it_happens(operator, settings):
+    settings.TOKENS_PRICE_IMAGE = 4
+    job = factories.make_job(owner_id=factories.make_user(tokens=5).pk)
+    claim = factories.take(job)
+    frames = FrameProgress(done=150, count=200, eta_s=1)
+    transitions.renew(claim=claim, stage="video", percent=60, is_hold_due=False, frames=frames)
+    ended = factories.make_job(owner_id=factories.make_user(tokens=5).pk)
+    services.stop_swap_job(job_id=ended.pk, actor_id=1)
+
+    page = act(operator, "cancel", job, ended).content.decode()
+
+    figures = re.findall(r'<td class="px-3 py-2 text-right">(\d+)</td>', page)
+    assert figures == ["4", "3", "1"] * 2, "the job's, and those of all together"
+    assert str(ended.pk) not in page
+    job.refresh_from_db()
+    assert job.status == SwapJob.Status.RUNNING, "nothing has happened yet"
+
+
+def test_operator_cancels_after_the_look(operator, job):
+    body = {"action": "cancel", "_selected_action": [str(job.pk)], "confirmed": "1"}
+
+    answer = operator.post("/admin/inference/swapjob/", body, follow=True)
+
+    job.refresh_from_db()
+    assert job.status == SwapJob.Status.CANCELED
+    assert "1 job: canceled." in answer.content.decode()
+    assert factories.books(job).kinds == ("hold", "release")
 
 
 @pytest.mark.parametrize("action", ["requeue", "stop_and_refund"])
