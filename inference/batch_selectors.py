@@ -68,17 +68,19 @@ def batch_detail(*, owner_id: int, batch_id: uuid.UUID) -> BatchDetail:
         BatchNotFoundError: there is none, or it is somebody else's.
     """
     found = batch(owner_id=owner_id, batch_id=batch_id)
-    jobs = list(
-        SwapJob.objects.filter(batch=found).values_list(
-            "batch_row", "pk", "status", "hold_id", "quote__tokens"
-        )
+    jobs = SwapJob.objects.filter(batch=found, batch_row__isnull=False).values_list(
+        "batch_row", "pk", "status", "hold_id", "quote__tokens"
     )
-    counts = Counter(status for _row, _pk, status, _hold, _tokens in jobs)
-    holds = tokens_selectors.hold_receipts(hold_ids=[row[3] for row in jobs]).values()
-    rows = [
-        RowOutcome(row=number, code=ACCEPTED, job_id=job_id, tokens=tokens)
-        for number, job_id, _status, _hold, tokens in jobs
-    ]
+    counts: Counter[str] = Counter()
+    hold_ids: list[uuid.UUID] = []
+    rows: list[RowOutcome] = []
+    for number, job_id, status, hold_id, tokens in jobs:
+        assert number is not None, "filtered"
+        assert hold_id is not None, "a committed job has its hold"
+        counts[status] += 1
+        hold_ids.append(hold_id)
+        rows.append(RowOutcome(row=number, code=ACCEPTED, job_id=job_id, tokens=tokens))
+    holds = tokens_selectors.hold_receipts(hold_ids=hold_ids).values()
     rows += [RowOutcome(**refusal) for refusal in found.refusals]
     return BatchDetail(
         batch=found,

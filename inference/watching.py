@@ -159,10 +159,11 @@ class JobWatch:
     def forget(self, job_id: uuid.UUID, owner_id: int) -> None:
         """One listener less."""
         with self._changed:
-            for counter, key in ((self._jobs, job_id), (self._accounts, owner_id)):
-                counter[key] -= 1
-                if not counter[key]:
-                    del counter[key]
+            self._jobs[job_id] -= 1
+            self._accounts[owner_id] -= 1
+            # Without those that nobody listens to any more.
+            self._jobs = +self._jobs
+            self._accounts = +self._accounts
             if job_id not in self._jobs:
                 self._states.pop(job_id, None)
 

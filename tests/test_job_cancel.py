@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inference import tasks
 from inference.models import SwapJob, SwapSegment
 from inference.tests import factories, real_engine
 from tests.test_video_scale_out import Customer
@@ -98,10 +99,13 @@ def test_worker_that_dies_after_the_cancel_changes_nothing(workers, tmp_path, se
     receipt = cancel(customer, job)
     worker.kill()
     worker.wait(timeout=30)
-    # The broker still has the messages of the dead worker; the sweep looks at what it left.
     workers.start(with_beat=True)
+    # What the broker does in the end with the messages of a dead worker.
+    for index in range(SECONDS // SEGMENT_S):
+        tasks.run_swap_segment.apply_async(kwargs={"job_id": str(job.pk), "index": index})
+    tasks.run_swap_job.apply_async(kwargs={"job_id": str(job.pk)})
     wait_until(
-        lambda: "inference.segment.nothing_to_run" in workers.logs(),
+        lambda: workers.logs().count("nothing_to_run") == SECONDS // SEGMENT_S + 1,
         timeout_s=60,
         pause_s=0.1,
         hint=workers.logs,

@@ -146,7 +146,7 @@ def test_blocked_content_is_refunded_and_said(client_of, user, monkeypatch):
     job = factories.make_job(owner_id=user.pk)
 
     def swap(**_):
-        raise pipeline_errors.ContentBlockedError("target", ["nsfw"])
+        raise pipeline_errors.ContentBlockedError("target", ("nsfw",))
 
     monkeypatch.setattr(runtime, "swap", swap)
     handlers.run_swap_job(job_id=job.pk)

@@ -80,7 +80,7 @@ def reserve_many(
         IntegrityError: a reference already has a hold.
     """
     require_transaction()
-    columns = [
+    columns: list[list[Any]] = [
         [order.hold_id for order in orders],
         [order.amount for order in orders],
         [order.reference for order in orders],

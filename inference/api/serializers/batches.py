@@ -37,8 +37,11 @@ class BatchCreateSerializer(serializers.Serializer[Any]):
         default=JobBatch.Mode.SOFT_FAIL.lower(),
         help_text=_("soft_fail: good rows become jobs; atomic: all or none."),
     )
-    jobs = QuoteCreateSerializer(
-        many=True, required=False, min_length=1, max_length=settings.JOB_BATCH_ROWS_MAX
+    jobs = serializers.ListSerializer(
+        child=QuoteCreateSerializer(),
+        required=False,
+        min_length=1,
+        max_length=settings.JOB_BATCH_ROWS_MAX,
     )
     image_set = ImageSetSerializer(required=False)
     max_tokens = StrictIntegerField(
