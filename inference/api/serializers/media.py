@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
@@ -11,6 +11,9 @@ from rest_framework import serializers
 from inference.api.serializers.fields import LowerCaseChoiceField, absolute
 from inference.models import MediaAsset
 from inference.services.presigned import UploadTarget
+
+# By this name the schema finds the values that several of its parts share.
+STATES: Final = [status.lower() for status in MediaAsset.Status.values]
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -82,7 +85,7 @@ class OpenUploadSerializer(serializers.Serializer[Any]):
     """An announced upload; its id is that of the upload when it is complete."""
 
     id = serializers.UUIDField(source="asset.pk")
-    state = LowerCaseChoiceField(MediaAsset.Status.values, source="asset.status")
+    state = LowerCaseChoiceField(STATES, source="asset.status")
     upload = UploadTargetSerializer(source="target")
 
 
@@ -91,7 +94,7 @@ class AssetSerializer(serializers.Serializer[MediaAsset]):
 
     id = serializers.UUIDField()
     state = LowerCaseChoiceField(
-        MediaAsset.Status.values,
+        STATES,
         source="status",
         help_text=_("Only “ready” can be used; the rest of a file that is not is 0 or empty."),
     )
