@@ -229,6 +229,7 @@ class FailureCode(StrEnum):
 
     INTERNAL_ERROR = "internal_error"
     WORKER_LOST = "worker_lost"
+    PROCESS_CRASHED = "processing_crashed"
     QUEUE_TIMEOUT = "queue_timeout"
     HOLD_EXPIRED = "hold_expired"
     STOPPED_BY_OPERATOR = "stopped_by_operator"
@@ -264,6 +265,7 @@ _FAILURE_TEXTS: dict[str, Text] = {
     "content_blocked_in_result": _("The result would not be allowed here."),
     FailureCode.INTERNAL_ERROR: _("Something broke on our side, several times in a row."),
     FailureCode.WORKER_LOST: _("The machine that ran the job was lost, several times in a row."),
+    FailureCode.PROCESS_CRASHED: _("A picture or the video broke the program that reads it."),
     FailureCode.QUEUE_TIMEOUT: _("The job waited too long for a free machine."),
     FailureCode.HOLD_EXPIRED: _("The job took so long that its tokens had been given back."),
     FailureCode.STOPPED_BY_OPERATOR: _("An operator stopped the job."),
@@ -273,6 +275,11 @@ _FAILURE_TEXTS: dict[str, Text] = {
     FailureCode.INPUT_MISMATCH: _("An upload is not what it was announced to be."),
 }
 _FALLBACK_TEXT = _("The pictures could not be processed.")
+
+
+def failure_codes() -> tuple[str, ...]:
+    """Every code that a failed job may have, in the order of the alphabet."""
+    return tuple(sorted(str(code) for code in _FAILURE_TEXTS))
 
 
 def failure_text(code: str) -> Text:

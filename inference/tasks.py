@@ -9,7 +9,7 @@ from typing import Final
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 
-from inference import face_handlers, handlers, media_handlers, runtime
+from inference import face_handlers, handlers, isolated, media_handlers, runtime
 
 _RETRY_DELAY_S: Final = 2
 
@@ -19,7 +19,7 @@ _RETRY_DELAY_S: Final = 2
 )
 def run_swap_job(*, job_id: str, **_later: object) -> None:
     """Run one swap job. Safe to deliver twice: the handler claims the row first."""
-    if handlers.run_swap_job(job_id=uuid.UUID(job_id)):
+    if isolated.run_swap_job(job_id=uuid.UUID(job_id)):
         run_swap_job.apply_async(kwargs={"job_id": job_id}, countdown=_RETRY_DELAY_S)
     # The job may have been split just now; a message that gets lost here is sent by the sweep.
     _send_segments(handlers.unsent_segments(job_id=uuid.UUID(job_id)))
@@ -34,7 +34,7 @@ def run_swap_job(*, job_id: str, **_later: object) -> None:
 )
 def run_swap_segment(*, job_id: str, index: int, **_later: object) -> None:
     """Run one segment of a video. Safe to deliver twice: the handler claims the row first."""
-    again = handlers.run_swap_segment(job_id=uuid.UUID(job_id), index=index)
+    again = isolated.run_swap_segment(job_id=uuid.UUID(job_id), index=index)
     if again.segment:
         run_swap_segment.apply_async(
             kwargs={"job_id": job_id, "index": index}, countdown=_RETRY_DELAY_S
@@ -57,7 +57,7 @@ def requeue_stale_jobs(**_later: object) -> None:
 )
 def find_faces(*, search_id: str, **_later: object) -> None:
     """Find the faces of an upload. Safe to deliver twice: the handler claims the row first."""
-    if face_handlers.find_faces(search_id=uuid.UUID(search_id)):
+    if isolated.find_faces(search_id=uuid.UUID(search_id)):
         find_faces.apply_async(kwargs={"search_id": search_id}, countdown=_RETRY_DELAY_S)
 
 
@@ -90,4 +90,5 @@ def purge_media(**_later: object) -> None:
 @worker_shutdown.connect
 def close_engine(**_details: object) -> None:
     """Free the models at the end of a pool process (prefork) or of the worker itself (solo)."""
+    isolated.close()
     runtime.holder.close()

@@ -32,7 +32,7 @@ class Workers:
         self._environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "facefusion_site.settings.test",
-            "DATABASE_URL": _test_database_url(),
+            "DATABASE_URL": database_url(),
             "MEDIA_ROOT": str(django_settings.MEDIA_ROOT),
             "MODELS_DIR": str(django_settings.MODELS_DIR),
             "JOB_LEASE_S": str(LEASE_S),
@@ -71,7 +71,8 @@ class Workers:
             process.wait(timeout=30)
 
 
-def _test_database_url() -> str:
+def database_url() -> str:
+    """Where a process finds the database of the test."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
 

@@ -26,6 +26,11 @@ IMAGE_DECODE_TIMEOUT_S = env.int("IMAGE_DECODE_TIMEOUT_S", default=30)
 IMAGE_DECODE_MEMORY_BYTES = env.int("IMAGE_DECODE_MEMORY_BYTES", default=3 * _GIB)
 VIDEO_PROBE_TIMEOUT_S = env.int("VIDEO_PROBE_TIMEOUT_S", default=60)
 VIDEO_PROBE_MEMORY_BYTES = env.int("VIDEO_PROBE_MEMORY_BYTES", default=4 * _GIB)
+# Workers do their work in a process of its own: a crash ends that and not the worker.
+WORKER_ISOLATED = env.bool("WORKER_ISOLATED", default=True)
+# Work that shows no progress for so long after its lease has lapsed is ended. Longer than the
+# slowest start of the models.
+WORKER_STALL_S = env.int("WORKER_STALL_S", default=15 * 60)
 UPLOADS_RATE = env.str("UPLOADS_RATE", default="120/m")
 
 # --- What an account may keep, by its plan --------------------------------------------------------

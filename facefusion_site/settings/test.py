@@ -19,6 +19,8 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:1/0")
 CACHES = caches(url=cache_url_beside(REDIS_URL))
 CELERY_BROKER_URL = REDIS_URL
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".data" / "test-media")))
+# Tests look into their own process; those of the isolation say so.
+WORKER_ISOLATED = env.bool("WORKER_ISOLATED", default=False)
 # Static files come straight from the source folders; nothing is collected for tests.
 STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = True
