@@ -98,8 +98,8 @@ bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own
 
 # --- Check ----------------------------------------------------------------------------------------
 .PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
-test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some)
-	@$(PY) -m pytest $(ARGS)
+test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some, which one process then runs)
+	@$(PY) -m pytest $(or $(ARGS),-n auto --maxprocesses 4)
 
 LEDGER_OPERATIONS ?= 200000
 LEDGER_SEED ?=
