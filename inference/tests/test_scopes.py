@@ -11,7 +11,7 @@ from accounts import services as accounts_services
 from inference.tests import factories
 
 pytestmark = pytest.mark.django_db
-SOME_ID = uuid.uuid4()
+SOME_ID = uuid.UUID(int=7)
 
 
 @pytest.mark.parametrize(
