@@ -43,9 +43,18 @@ def is_waited_for() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+class Late:
+    """Work that had to wait; ``result`` is its value, or raises what it raised."""
+
+    future: Future[object]
+
+    def result(self) -> object:
+        return self.future.result(timeout=10)
+
+
 @contextmanager
-def waiting(work: Callable[[], object]) -> Iterator[Future[object]]:
-    """In this block ``work`` waits in a thread for what this transaction has locked."""
+def overtaking(work: Callable[[], object]) -> Iterator[Late]:
+    """What this block does is done first: ``work`` starts in a thread and waits for its commit."""
 
     def run() -> object:
         try:
@@ -53,11 +62,13 @@ def waiting(work: Callable[[], object]) -> Iterator[Future[object]]:
         finally:
             connection.close()
 
+    late = Late()
     with ThreadPoolExecutor(max_workers=1) as pool, transaction.atomic():
-        yield (future := pool.submit(run))
+        yield late
+        late.future = pool.submit(run)
         deadline = time.monotonic() + 10
         while not is_waited_for():
-            assert not future.done(), "nothing had to wait"
+            assert not late.future.done(), "nothing had to wait"
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
@@ -85,7 +96,7 @@ def test_a_late_void_changes_nothing_after_a_settlement(others):
     hold_id = hold(user, 4)
     if others:
         hold(user, others)
-    with waiting(lambda: services.void_hold(hold_id=hold_id)) as voided:
+    with overtaking(lambda: services.void_hold(hold_id=hold_id)) as voided:
         services.settle_hold(hold_id=hold_id, amount=3)
     assert voided.result() is False
     assert numbers(user) == (17 - others, others)
@@ -99,7 +110,7 @@ def test_a_late_settlement_is_told_that_the_hold_is_closed(others):
     hold_id = hold(user, 4)
     if others:
         hold(user, others)
-    with waiting(lambda: services.settle_hold(hold_id=hold_id, amount=4)) as settled:
+    with overtaking(lambda: services.settle_hold(hold_id=hold_id, amount=4)) as settled:
         services.void_hold(hold_id=hold_id)
     with pytest.raises(HoldResolvedError):
         settled.result()
@@ -119,7 +130,7 @@ def test_a_sweep_leaves_a_hold_alone_whose_deadline_was_moved_while_it_waited():
             grace=None,
         )
 
-    with waiting(expire) as expired:
+    with overtaking(expire) as expired:
         services.extend_hold(hold_id=hold_id, expires_at=timezone.now() + dt.timedelta(hours=1))
     assert expired.result() == "NOT_DUE"
     assert numbers(user) == (6, 4)
@@ -128,7 +139,7 @@ def test_a_sweep_leaves_a_hold_alone_whose_deadline_was_moved_while_it_waited():
 def test_tokens_that_come_back_while_a_hold_waits_count():
     user = make_user(tokens=10)
     everything = hold(user, 10)
-    with waiting(lambda: hold(user, 4)) as placed:
+    with overtaking(lambda: hold(user, 4)) as placed:
         services.void_hold(hold_id=everything)
     assert isinstance(placed.result(), uuid.UUID)
     assert numbers(user) == (6, 4)
@@ -137,7 +148,7 @@ def test_tokens_that_come_back_while_a_hold_waits_count():
 def test_a_wallet_that_is_frozen_while_a_hold_waits_gives_none():
     user = make_user(tokens=10)
     everything = hold(user, 10)
-    with waiting(lambda: hold(user, 4)) as placed:
+    with overtaking(lambda: hold(user, 4)) as placed:
         services.void_hold(hold_id=everything)
         Wallet.objects.filter(owner=user).update(status=Wallet.Status.FROZEN)
     with pytest.raises(WalletFrozenError):
