@@ -104,8 +104,8 @@ bench-quality: $(STAMP) ## Measure how good swaps look, write docs/quality (ARGS
 
 # --- Check ----------------------------------------------------------------------------------------
 .PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
-test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some)
-	@$(PY) -m pytest $(ARGS)
+test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some, which one process then runs)
+	@$(PY) -m pytest $(or $(ARGS),-n auto --maxprocesses 4)
 
 LEDGER_OPERATIONS ?= 200000
 LEDGER_SEED ?=

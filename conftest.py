@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck, settings
+
+# A busy machine draws and runs slowly; how fast things are is what benchmarks say, not tests.
+settings.register_profile("product", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("product")
 
 
 def pytest_configure(config: pytest.Config) -> None:

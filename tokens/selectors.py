@@ -103,8 +103,7 @@ def lots(*, user_id: int) -> list[LotView]:
 
 
 def _lots(user_id: int) -> QuerySet[CreditLot]:
-    has_tokens = Q(available__gt=0) | Q(held__gt=0)
-    return CreditLot.objects.filter(has_tokens, wallet__owner_id=user_id)
+    return CreditLot.objects.filter(is_live=True, wallet__owner_id=user_id)
 
 
 def statement(*, user_id: int, limit: int, cursor: str | None = None) -> StatementPage:

@@ -62,6 +62,9 @@ def measure_rates(*, server: Server, report: Report, seconds: float, rounds: int
                 taken = {
                     "hot": _rate(clients[:count], owner_ids=owner_ids[:1], seconds=seconds),
                     "spread": _rate(clients[:count], owner_ids=owner_ids, seconds=seconds),
+                    "joined": _rate(
+                        clients[:count], owner_ids=owner_ids, seconds=seconds, is_joined=True
+                    ),
                     "tpcb": pgbench.tpcb_rate(**span),
                     "calls": pgbench.charge_rate(database=database, owner_ids=owner_ids, **span),
                 }
@@ -75,6 +78,7 @@ def _report_rates(*, report: Report, rates: Mapping[tuple[int, str], float]) -> 
     for count in CLIENTS:
         tpcb = rates[count, "tpcb"]
         ratio = rates[count, "spread"] / tpcb
+        joined_ratio = rates[count, "joined"] / tpcb
         if count == CLIENTS_COMPARED:
             report.add("hold_settle_vs_pgbench", ratio)
         rows.append(
@@ -82,9 +86,11 @@ def _report_rates(*, report: Report, rates: Mapping[tuple[int, str], float]) -> 
                 count,
                 report.add(f"hold_settle_hot_{count}_per_s", rates[count, "hot"]),
                 report.add(f"hold_settle_{ACCOUNTS}_{count}_per_s", rates[count, "spread"]),
+                report.add(f"hold_settle_joined_{count}_per_s", rates[count, "joined"]),
                 report.add(f"hold_settle_calls_{count}_per_s", rates[count, "calls"]),
                 report.add(f"pgbench_{count}_per_s", tpcb),
                 report.add(f"hold_settle_{count}_vs_pgbench", ratio),
+                report.add(f"hold_settle_joined_{count}_vs_pgbench", joined_ratio),
                 report.add(f"hold_settle_calls_{count}_vs_pgbench", rates[count, "calls"] / tpcb),
             ]
         )
@@ -94,9 +100,11 @@ def _report_rates(*, report: Report, rates: Mapping[tuple[int, str], float]) -> 
             "clients",
             "services, one account",
             "services",
+            "services, joined",
             "the same calls from pgbench",
             "pgbench TPC-B",
             "services : TPC-B",
+            "joined : TPC-B",
             "calls : TPC-B",
         ],
         rows,
@@ -132,9 +140,17 @@ def measure_stalls(
     )
 
 
-def _rate(clients: Sequence[Child], *, owner_ids: Sequence[int], seconds: float) -> float:
+def _rate(
+    clients: Sequence[Child],
+    *,
+    owner_ids: Sequence[int],
+    seconds: float,
+    is_joined: bool = False,
+) -> float:
     for client in clients:
-        client.send(f"{MODULE}:charge", owner_ids=list(owner_ids), seconds=seconds)
+        client.send(
+            f"{MODULE}:charge", owner_ids=list(owner_ids), seconds=seconds, is_joined=is_joined
+        )
     counts: list[int] = [client.receive() for client in clients]
     return sum(counts) / seconds
 

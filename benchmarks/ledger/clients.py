@@ -1,6 +1,6 @@
 """What the client processes do: charge accounts through the product's services.
 
-One charge is a hold and its settlement, each in a transaction of its own, as a job does it.
+One charge is a hold and its settlement, each committed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -39,14 +41,21 @@ def use_database(*, name: str) -> None:
     server.use_database(name=name)
 
 
-def charge(*, owner_ids: Sequence[int], seconds: float) -> int:
-    """Charge accounts picked at random, one after the other, for so long; the number of charges."""
+def charge(*, owner_ids: Sequence[int], seconds: float, is_joined: bool) -> int:
+    """Charge accounts picked at random, one after the other, for so long; the number of charges.
+
+    ``is_joined``: each step joins a transaction of its caller, as those of jobs do, instead of
+    being one itself.
+    """
     pick = random.Random(uuid.uuid4().int)  # noqa: S311  # spreads load, protects nothing
-    _charge(pick.choice(owner_ids))
+    step = partial(transaction.atomic, durable=True) if is_joined else nullcontext
     end = time.monotonic() + seconds
     count = 0
     while time.monotonic() < end:
-        _charge(pick.choice(owner_ids))
+        with step():
+            hold_id = _hold(pick.choice(owner_ids))
+        with step():
+            _settle(hold_id)
         count += 1
     return count
 
@@ -114,20 +123,14 @@ def peak_mib() -> float:
     return peak / KIB / (KIB if sys.platform == "darwin" else 1)
 
 
-def _charge(owner_id: int) -> None:
-    _settle(_hold(owner_id))
-
-
 def _hold(owner_id: int) -> uuid.UUID:
-    with transaction.atomic(durable=True):
-        return services.place_hold(
-            owner_id=owner_id,
-            amount=PRICE,
-            reference=f"bench:{uuid.uuid4()}",
-            expires_at=timezone.now() + LIFE,
-        )
+    return services.place_hold(
+        owner_id=owner_id,
+        amount=PRICE,
+        reference=f"bench:{uuid.uuid4()}",
+        expires_at=timezone.now() + LIFE,
+    )
 
 
 def _settle(hold_id: uuid.UUID) -> None:
-    with transaction.atomic(durable=True):
-        services.settle_hold(hold_id=hold_id, amount=PRICE)
+    services.settle_hold(hold_id=hold_id, amount=PRICE)

@@ -284,7 +284,7 @@ BOOKS = (
         "no_expired_lot_keeps_tokens_for_a_day",
         """
         SELECT id FROM tokens_creditlot
-         WHERE available > 0 AND expires_at < now() - interval '1 day'
+         WHERE is_live AND available > 0 AND expires_at < now() - interval '1 day'
         """,
     ),
     Invariant(

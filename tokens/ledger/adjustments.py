@@ -22,7 +22,7 @@ WITH ranked AS (
            sum(available) OVER burn - available AS before,
            row_number() OVER burn AS position
       FROM tokens_creditlot
-     WHERE wallet_id = %(wallet_id)s AND available > 0
+     WHERE wallet_id = %(wallet_id)s AND is_live AND available > 0
        AND (expires_at IS NULL OR expires_at > %(now)s)
        AND (%(takes_all)s OR effective_at <= %(now)s)
     WINDOW burn AS (ORDER BY priority, expires_at NULLS LAST, id)

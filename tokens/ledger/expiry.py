@@ -19,7 +19,7 @@ LOCK_DUE_WALLETS_SQL = """
 SELECT id FROM tokens_wallet
  WHERE id IN (
        SELECT wallet_id FROM tokens_creditlot
-        WHERE available > 0 AND expires_at <= %(now)s
+        WHERE is_live AND available > 0 AND expires_at <= %(now)s
         ORDER BY expires_at LIMIT %(limit)s
  )
  ORDER BY id
@@ -31,7 +31,8 @@ WITH posted AS (
 INSERT INTO tokens_transfer (kind, wallet_id, lot_id, debit, credit, amount, effective_at)
 SELECT 'EXPIRE', wallet_id, id, 'WALLET', 'BREAKAGE', available, tokens_open_moment(expires_at)
   FROM tokens_creditlot
- WHERE wallet_id = ANY (%(wallet_ids)s) AND available > 0 AND expires_at <= %(now)s
+ WHERE wallet_id = ANY (%(wallet_ids)s) AND is_live AND available > 0
+   AND expires_at <= %(now)s
  ORDER BY wallet_id, id
 RETURNING lot_id, amount
 )
@@ -43,14 +44,16 @@ DEBIT_WALLETS_SQL = """
 UPDATE tokens_wallet w SET available = w.available - due.tokens
   FROM (
        SELECT wallet_id, sum(available) AS tokens FROM tokens_creditlot
-        WHERE wallet_id = ANY (%(wallet_ids)s) AND available > 0 AND expires_at <= %(now)s
+        WHERE wallet_id = ANY (%(wallet_ids)s) AND is_live AND available > 0
+   AND expires_at <= %(now)s
         GROUP BY wallet_id
   ) due
  WHERE w.id = due.wallet_id
 """
 EMPTY_LOTS_SQL = """
 UPDATE tokens_creditlot SET available = 0
- WHERE wallet_id = ANY (%(wallet_ids)s) AND available > 0 AND expires_at <= %(now)s
+ WHERE wallet_id = ANY (%(wallet_ids)s) AND is_live AND available > 0
+   AND expires_at <= %(now)s
 """
 
 
@@ -108,7 +111,7 @@ def expire_lots(*, now: dt.datetime, limit: int) -> ExpiryCount:
 
 def overdue(*, now: dt.datetime) -> ExpiryCount:
     """What is overdue and not expired yet; changes nothing."""
-    lots = CreditLot.objects.filter(available__gt=0, expires_at__lte=now)
+    lots = CreditLot.objects.filter(is_live=True, available__gt=0, expires_at__lte=now)
     by_category = lots.values_list("category").annotate(lots=Count("pk"), tokens=Sum("available"))
     return ExpiryCount(
         wallets=lots.aggregate(wallets=Count("wallet_id", distinct=True))["wallets"],

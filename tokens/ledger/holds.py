@@ -1,6 +1,7 @@
 """Holds: each step is one database function, so one round trip and one transition.
 
 The functions stand in ``migrations/sql``. They lock the wallet first and read lots and hold after.
+A call outside a transaction is one of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ SELECT wanted.hold_id,
           WITH ORDINALITY AS listed (hold_id, amount, reference, operation, position)
          ORDER BY position) wanted
 """
+# Ids that grow with time, so that their indexes grow at one end.
+PLACE_SQL = """
+SELECT id, tokens_place_hold(id, %s, %s, %s, %s, %s) FROM uuidv7() AS id
+"""
 REFUND_LOCK_SQL = """
 SELECT status FROM tokens_wallet
  WHERE id = (SELECT wallet_id FROM tokens_hold WHERE id = %s) FOR NO KEY UPDATE
@@ -56,12 +61,11 @@ def reserve(
         WalletNotActiveError: the wallet is frozen or closed.
         IntegrityError: the reference already has a hold.
     """
-    require_transaction()
-    hold_id = uuid.uuid4()
     try:
-        spendable = _call(
-            "tokens_place_hold", hold_id, owner_id, amount, reference, expires_at, operation
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(PLACE_SQL, [owner_id, amount, reference, expires_at, operation])
+            hold_id: uuid.UUID
+            hold_id, spendable = cursor.fetchone()
     except DatabaseError as error:
         raise _not_active(error) from error
     return hold_id if spendable is None else int(spendable)
@@ -118,7 +122,6 @@ def resolve(
     Raises:
         IntegrityError: ``settled`` is negative or above the held amount.
     """
-    require_transaction()
     before = _call("tokens_resolve_hold", hold_id, settled, status.value, due_at, grace)
     return None if before is None else str(before)
 

@@ -23,7 +23,8 @@ SELECT clock.now,
            AND (lot.expires_at IS NULL OR lot.expires_at > clock.now)), 0),
        coalesce(sum(lot.available) FILTER (WHERE lot.effective_at > clock.now), 0)
   FROM (SELECT clock_timestamp() AS now) clock
-  LEFT JOIN tokens_creditlot lot ON lot.wallet_id = %(wallet_id)s AND lot.available > 0
+  LEFT JOIN tokens_creditlot lot
+    ON lot.wallet_id = %(wallet_id)s AND lot.is_live AND lot.available > 0
  GROUP BY clock.now
 """
 

@@ -22,6 +22,7 @@ from tokens.errors import (
 )
 from tokens.ledger import expiry, holds
 from tokens.ledger.expiry import ExpiryCount
+from tokens.ledger.locks import require_transaction
 from tokens.models import Hold, HoldEvent
 from tokens.types import HoldOrder, Operation, OverrunPolicy
 from tokens.wallet_errors import WalletClosedError
@@ -38,7 +39,7 @@ def place_hold(
     expires_at: dt.datetime,
     operation: Operation | None = None,
 ) -> uuid.UUID:
-    """Set ``amount`` whole tokens (> 0) aside. Joins the caller's transaction.
+    """Set ``amount`` whole tokens (> 0) aside. Joins the caller's transaction, or is one.
 
     Args:
         owner_id: primary key of the paying user.
@@ -120,7 +121,9 @@ def extend_hold(*, hold_id: uuid.UUID, expires_at: dt.datetime) -> None:
 def settle_hold(
     *, hold_id: uuid.UUID, amount: int, overrun: OverrunPolicy = OverrunPolicy.REFUSE
 ) -> int:
-    """Charge ``amount`` and give the rest of the hold back, once. Joins the caller's transaction.
+    """Charge ``amount`` and give the rest of the hold back, once.
+
+    Joins the caller's transaction, or is one; charging beyond the hold takes one of the caller.
 
     An amount of 0 voids the hold. An amount above the hold is refused, charged as far as the
     spendable tokens go, or written off beyond the hold, as ``overrun`` says.
@@ -133,6 +136,8 @@ def settle_hold(
         HoldResolvedError: the hold is no longer pending.
         IntegrityError: ``amount`` is negative, or above the hold and that is refused.
     """
+    if overrun is OverrunPolicy.CHARGE:
+        require_transaction()
     settled = amount
     if overrun is not OverrunPolicy.REFUSE:
         settled = min(amount, Hold.objects.values_list("amount", flat=True).get(pk=hold_id))
@@ -151,7 +156,7 @@ def settle_hold(
 
 
 def void_hold(*, hold_id: uuid.UUID) -> bool:
-    """Give everything back. Joins the caller's transaction.
+    """Give everything back. Joins the caller's transaction, or is one.
 
     Returns:
         False when the hold was already closed; then nothing changes.

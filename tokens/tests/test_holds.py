@@ -123,12 +123,6 @@ def test_a_hold_of_nothing_is_a_bug():
         hold(make_user(tokens=1), 0)
 
 
-def test_ledger_writes_refuse_to_run_without_a_transaction():
-    user = make_user(tokens=1)
-    with pytest.raises(RuntimeError, match="open transaction"):
-        services.place_hold(owner_id=user.pk, amount=1, reference="r", expires_at=timezone.now())
-
-
 def test_a_rolled_back_hold_leaves_no_trace():
     user = make_user(tokens=5)
     with transaction.atomic():

@@ -113,7 +113,7 @@ def test_yunet_decodes_as_published():
 
 # No two of the boxes, whose sides are whole, overlap by exactly these: at the edge of a limit the
 # rounding of either implementation would decide.
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([0.1001, 0.3001, 0.4001]))
 @example(seed=1, count=15, overlap_max=0.1001)
 def test_suppression_equals_that_of_opencv(seed, count, overlap_max):

@@ -33,7 +33,7 @@ CLASSES = {
 }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.sampled_from([128, 256, 384]),
     st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.55, 1.0]),

@@ -37,7 +37,7 @@ def placements(draw):
     return np.column_stack([linear, SIZE / 2 - linear @ centre])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(placements(), st.booleans(), st.integers(0, 99))
 def test_pixels_outside_the_mask_stay_bit_by_bit(matrix, has_detail, seed):
     picture = noise(90, 120, 3, seed=seed)
@@ -55,7 +55,7 @@ def test_pixels_outside_the_mask_stay_bit_by_bit(matrix, has_detail, seed):
     np.testing.assert_array_equal(result[away], picture[away])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0, 255, width=32), st.floats(0, 1, width=32), st.integers(0, 255))
 def test_a_blend_is_rounded_to_the_nearest_level(value, share, level):
     picture = np.full((90, 120, 3), level, np.uint8)

@@ -90,7 +90,7 @@ def test_a_half_precision_file_is_right_to_its_own_precision(half_pool, boost):
     assert np.abs(swapped.crop_bgr[:, :, ::-1] - expected).max() < 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 6), st.integers(1, 9), st.integers(0, 99))
 def test_split_and_join_lose_nothing(factor, side, seed):
     shape = (factor * side, factor * side, 3)
