@@ -24,3 +24,10 @@ control_socket_disable = True
 # The application logs each request with its id.
 accesslog = None
 errorlog = "-"
+
+
+def post_worker_init(_worker: object) -> None:
+    """Start the process that reads uploads, so that the first upload need not wait for it."""
+    from inference.decoding import decoder  # noqa: PLC0415 - the application is loaded by now
+
+    decoder.warm_up()

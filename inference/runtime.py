@@ -256,6 +256,7 @@ def _transcode_options(options: SwapOptions, *, segment: SegmentOrder | None) ->
             container=None if segment is None else segment.format,
             quality=video.quality,
             fps=None if video.fps is None else Fraction(video.fps).limit_denominator(1001),
+            tags="public",
         ),
         trim=_trim(video),
         workers_count=settings.VIDEO_THREADS,

@@ -22,6 +22,7 @@ VideoCodec = Literal["h264", "h265", "vp9", "av1", "prores"]
 ContainerName = Literal["mp4", "mov", "mkv", "webm"]
 AudioMode = Literal["auto", "copy", "aac", "opus", "none"]
 Speed = Literal["fast", "balanced", "best"]
+Tags = Literal["all", "public"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,8 @@ class OutputOptions:
         keep_alpha: carry transparency into .webm (vp9) and .mov (prores).
         encoder_threads: fixed, because some encoders' bytes depend on it.
         metadata: written beside, and over, the source's own.
+        tags: ``all`` keeps the source's own; ``public`` keeps the names of a work, and nothing that
+            says where, when, by whom and with what it was taken.
     """
 
     container: ContainerName | None = None
@@ -168,6 +171,7 @@ class OutputOptions:
     keep_alpha: bool = True
     encoder_threads: int = 2
     metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Tags = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ from inference.pipeline.video.timing import OutputClock, Shot, encoder_rate
 from inference.pipeline.video.types import OutputOptions, VideoInfo
 
 _MP4_FAMILY: Final = frozenset({"mp4", "mov"})
+_PUBLIC_TAGS: Final = frozenset(
+    ["title", "album", "genre", "copyright", "show", "episode_id", "season_number", "track", "disc"]
+)
 # The tags that MP4's usual place for metadata knows; others need the newer one.
 _USUAL_TAGS: Final = frozenset(
     [
@@ -97,9 +100,16 @@ def open_output(
 
 
 def result_metadata(source: Path, *, options: OutputOptions) -> dict[str, str]:
-    """The source's tags, without what describes its container, and the asked ones over them."""
+    """The source's tags, without what describes its container, and the asked ones over them.
+
+    For the public, those that stay are listed: cameras invent new names for places and people.
+    """
     with open_source(source) as container:
-        kept = {key: value for key, value in container.metadata.items() if key not in _BRANDS}
+        kept = {
+            key: value
+            for key, value in container.metadata.items()
+            if key not in _BRANDS and (options.tags == "all" or key.lower() in _PUBLIC_TAGS)
+        }
     return kept | dict(options.metadata)
 
 
