@@ -187,6 +187,11 @@ def _studio_texts() -> dict[str, Any]:
         "frames_left": gettext("{done} of {all} frames, about {seconds} seconds left"),
         "done": gettext("The swap is ready. Charged: {tokens}. Given back: {refunded}."),
         "failed": gettext("The swap failed and cost nothing: {tokens} given back."),
+        "without_result": {
+            "canceled": gettext("The swap was canceled."),
+            "succeeded": gettext("The result was deleted."),
+        },
+        "receipt": gettext("Charged: {tokens}. Given back: {refunded}."),
         "offline": gettext("The connection is lost. Trying again…"),
         "unreachable": gettext("The server cannot be reached. Check the connection, try again."),
         "signed_out": gettext("Your session has ended. Sign in again to go on."),

@@ -63,6 +63,18 @@ def test_job_is_accepted_with_its_tokens_held(client_of, sent, django_capture_on
 
 
 @pytest.mark.django_db
+def test_accepting_a_job_costs_a_fixed_number_of_queries(django_assert_num_queries):
+    user = factories.make_user(tokens=5)
+    quotes = [factories.make_quote(owner_id=user.pk) for _ in range(5)]
+    for quote in quotes:
+        # The key, the quote, the row in a savepoint, its uploads, the hold, the plan, the places.
+        with django_assert_num_queries(13):
+            services.submit_swap_job(
+                owner_id=user.pk, quote_id=quote.pk, idempotency_key=str(quote.pk)
+            )
+
+
+@pytest.mark.django_db
 def test_equal_repeat_answers_the_same_job_even_after_the_quote_expired(client_of):
     user = factories.make_user(tokens=5)
     quote = factories.make_quote(owner_id=user.pk)

@@ -174,7 +174,7 @@ class Studio {
       }
     }
     this.#hideProgress();
-    if (job.state === "succeeded") {
+    if (job.output !== null) {
       this.#showResult(job);
     } else {
       this.#showFailure(job);
@@ -278,8 +278,13 @@ class Studio {
   }
 
   #showFailure(job) {
-    const refund = fill(this.texts.failed, { tokens: job.receipt.refunded });
-    this.#showProblem(job.error.detail, refund);
+    const { settled, refunded } = job.receipt;
+    if (job.error === null) {
+      const receipt = fill(this.texts.receipt, { tokens: settled, refunded });
+      this.#showProblem(this.texts.without_result[job.state], receipt);
+    } else {
+      this.#showProblem(job.error.detail, fill(this.texts.failed, { tokens: refunded }));
+    }
   }
 
   #offerSignIn(error) {
