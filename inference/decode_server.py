@@ -22,6 +22,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 # Loaded before the first order: a child inherits them ready.
 from inference.pipeline import image_io
 from inference.pipeline.errors import PipelineError
@@ -30,6 +32,7 @@ from inference.pipeline.video.probe import probe_video
 from inference.pipeline.video.types import VideoLimits
 
 _DESCRIPTORS_COUNT: Final = 3
+_IMAGE_FORMATS: Final[tuple[image_io.ImageFormat, ...]] = ("jpeg", "png", "webp")
 _ORDER_BYTES_MAX: Final = 64 * 1024
 # Tests break a child on purpose; see ``inference.decoding.Decoder``.
 FAULT_VARIABLE: Final = "DECODE_FAULT"
@@ -41,9 +44,13 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # A terminal's Ctrl-C is for the program that started this one, whose end ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _warm_up()
     gc.collect()
     gc.freeze()
     control = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    # A child must not be able to take orders that are meant for others.
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - Path.open() has no plain twin
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
     while True:
         message, descriptors, _flags, _address = socket.recv_fds(control, 1, _DESCRIPTORS_COUNT)
         if not message:
@@ -58,6 +65,15 @@ def main() -> None:
             _serve(*descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _warm_up() -> None:
+    """Read a picture of our own in each format: what is loaded on first use is then there."""
+    black_bgr = np.zeros((8, 8, 3), dtype=np.uint8)
+    limits = image_io.ImageLimits(pixels_max=64, side_max_px=8)
+    for name in _IMAGE_FORMATS:
+        data = image_io.encode_image(black_bgr, format=name)
+        image_io.normalise_image(data, limits=limits, thumbnail_side_px=4)
 
 
 def _serve(channel_fd: int, file_fd: int, out_fd: int) -> None:

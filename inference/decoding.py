@@ -137,8 +137,10 @@ class Decoder:
                         pid = int(said.partition(b"\n")[0])
                         ours.settimeout(limits.wall_s + _GRACE_S)
             except TimeoutError as error:
-                self._end(pid)
-                raise ChildDiedError("it does not end by itself") from error
+                if pid:
+                    self._end(pid)
+                    raise ChildDiedError("it does not end by itself") from error
+                log.warning("inference.decoding.server_does_not_answer")
             except OSError:
                 # The other end closed before it had read all: seen as the end of the channel below.
                 log.warning("inference.decoding.channel_broke", pid=pid)
@@ -185,9 +187,8 @@ class Decoder:
         return ours
 
     def _end(self, pid: int) -> None:
-        if pid:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 decoder = Decoder()

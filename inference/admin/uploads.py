@@ -30,6 +30,7 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         "id",
         "owner",
         "original_name",
+        "status",
         "content_type",
         "width_px",
         "height_px",
@@ -37,13 +38,14 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         "created_at",
     )
     list_display_links = ("id",)
-    list_filter = ("kind", "content_type")
+    list_filter = ("status", "kind", "content_type")
     list_select_related = ("owner",)
     fields = (
         "large_picture",
         "id",
         "owner",
         "original_name",
+        "status",
         "kind",
         "content_type",
         "width_px",
@@ -54,7 +56,12 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         "has_audio",
         "size_bytes",
         "sha256",
+        "received_bytes",
+        "received_sha256",
         "created_at",
+        "upload_expires_at",
+        "expires_at",
+        "deleted_at",
     )
     readonly_fields = fields
 
@@ -72,7 +79,7 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
     ) -> HttpResponseBase:
         """An upload, whole or in small."""
         asset = MediaAsset.objects.filter(pk=asset_id).first()
-        if asset is None:
+        if asset is None or asset.status != MediaAsset.Status.READY:
             raise Http404
         self.check_may_see(request, asset)
         return stored_media(
@@ -84,11 +91,15 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         )
 
     @admin.display(description=_("picture"))
-    def small_picture(self, asset: MediaAsset) -> SafeString:
+    def small_picture(self, asset: MediaAsset) -> SafeString | str:
+        if asset.status != MediaAsset.Status.READY:
+            return "—"
         return asset_image(asset.pk, width_px=LIST_PICTURE_PX)
 
     @admin.display(description=_("picture"))
-    def large_picture(self, asset: MediaAsset) -> SafeString:
+    def large_picture(self, asset: MediaAsset) -> SafeString | str:
+        if asset.status != MediaAsset.Status.READY:
+            return "—"
         return asset_image(asset.pk, width_px=PAGE_PICTURE_PX)
 
 

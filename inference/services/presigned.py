@@ -125,7 +125,8 @@ def receive_bytes(
         UploadCompletedError: the upload has been completed.
         UploadMismatchError: another number of bytes, or other bytes, than announced.
     """
-    if not hmac.compare_digest(signature, _signature(asset_id)):
+    # As bytes: of texts it takes ASCII alone.
+    if not hmac.compare_digest(signature.encode(), _signature(asset_id).encode()):
         raise UploadUrlError(_("This is not an address that was given for an upload."))
     asset = MediaAsset.objects.filter(pk=asset_id).first()
     if asset is None:
@@ -143,6 +144,11 @@ def receive_bytes(
         if left:
             raise _wrong_size(asset)
         _check_digest(asset, digest.hexdigest())
+    asset.refresh_from_db(fields=["status", "upload_expires_at"])
+    if asset.status != Status.PENDING_UPLOAD:
+        # It was completed or deleted meanwhile: nobody would look for these bytes again.
+        storage.delete_incoming(asset_id=asset_id)
+        _check_open(asset)
 
 
 def complete_upload(*, owner_id: int, asset_id: uuid.UUID) -> MediaAsset:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts.types import Role
 from inference import asset_transitions, media_handlers, services, storage, tasks
 from inference.media_errors import AssetDeletedError, AssetInUseError, StorageQuotaError
 from inference.models import MediaAsset, SwapJob
@@ -145,6 +147,24 @@ def test_deleted_upload_is_gone_at_once_and_its_row_stays(client_of, media_root)
     body = {"source_asset_id": str(asset.pk), "target_asset_id": str(asset.pk)}
     quote = client.post("/api/v1/quotes", {"operation": "image_swap", **body}, format="json")
     assert (quote.status_code, quote.data["code"]) == (410, "asset_deleted")
+
+
+@pytest.mark.django_db
+def test_console_shows_a_deleted_upload_without_its_picture(client) -> None:
+    user = factories.make_user()
+    asset = factories.make_asset(owner_id=user.pk)
+    client.force_login(factories.make_user(role=Role.ADMIN))
+    picture = reverse("admin:inference_mediaasset_picture", args=[asset.pk, "small"])
+    assert client.get(picture).status_code == 200
+
+    services.delete_asset(owner_id=user.pk, asset_id=asset.pk)
+
+    assert client.get(picture).status_code == 404
+    for page in ("changelist", "change"):
+        ids = [asset.pk] if page == "change" else []
+        assert (
+            client.get(reverse(f"admin:inference_mediaasset_{page}", args=ids)).status_code == 200
+        )
 
 
 @pytest.mark.django_db

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from inference import services
-from inference.media_errors import UploadMismatchError
+from inference.media_errors import AssetDeletedError, UploadMismatchError
 from inference.models import MediaAsset
 from inference.tests import factories
 from inference.tests.pipeline.video.media import Clip, make_clip
@@ -151,6 +151,26 @@ def test_body_that_ends_early_leaves_nothing(user, media_root) -> None:
             asset_id=opened.asset.pk,
             signature=signature,
             stream=Broken(),
+            content_length=len(PICTURE),
+        )
+    assert not stored_files(media_root)
+
+
+def test_bytes_that_arrive_while_the_upload_is_deleted_are_removed(user, media_root) -> None:
+    opened = services.announce_upload(owner_id=user.pk, name="a.jpg", size_bytes=len(PICTURE))
+
+    class Deleting:
+        """The owner deletes the upload while the bytes are on their way."""
+
+        def read(self, _size: int) -> bytes:
+            services.delete_asset(owner_id=user.pk, asset_id=opened.asset.pk)
+            return PICTURE
+
+    with pytest.raises(AssetDeletedError):
+        services.receive_bytes(
+            asset_id=opened.asset.pk,
+            signature=opened.target.url.partition("signature=")[2],
+            stream=Deleting(),
             content_length=len(PICTURE),
         )
     assert not stored_files(media_root)
