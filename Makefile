@@ -103,7 +103,7 @@ bench-quality: $(STAMP) ## Measure how good swaps look, write docs/quality (ARGS
 	@$(PY) -m benchmarks.quality $(ARGS)
 
 # --- Check ----------------------------------------------------------------------------------------
-.PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check
+.PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check errors errors-check
 test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some, which one process then runs)
 	@$(PY) -m pytest $(or $(ARGS),-n auto --maxprocesses 4)
 
@@ -112,7 +112,7 @@ LEDGER_SEED ?=
 test-ledger-long: $(STAMP) ## Compare LEDGER_OPERATIONS (200,000) random steps of the ledger with its model (LEDGER_SEED repeats a run)
 	@LEDGER_OPERATIONS=$(LEDGER_OPERATIONS) LEDGER_SEED=$(LEDGER_SEED) $(PY) -m pytest tokens/tests/test_ledger_model.py $(ARGS)
 
-static: fmt-check lint types imports migrations deploy-check schema-check messages-check ## Every check but the tests
+static: fmt-check lint types imports migrations deploy-check schema-check messages-check errors-check ## Every check but the tests
 
 check: static test ## Everything CI demands
 
@@ -154,6 +154,12 @@ schema-check: $(STAMP)
 		$(MANAGE) spectacular --file .data/openapi.yaml --validate --fail-on-warn
 	@diff -u docs/openapi.yaml .data/openapi.yaml \
 		|| { echo "error: docs/openapi.yaml is not what the code serves; run: make schema" >&2; exit 1; }
+
+errors: $(STAMP) ## Write the catalogue of error codes to docs/errors.md
+	@DJANGO_SETTINGS_MODULE=facefusion_site.settings.test $(PY) -m facefusion_site.error_docs write
+
+errors-check: $(STAMP)
+	@DJANGO_SETTINGS_MODULE=facefusion_site.settings.test $(PY) -m facefusion_site.error_docs check
 
 messages: $(STAMP) ## Bring the translations up to date with the texts and compile them
 	@$(PY) -m facefusion_site.i18n extract

@@ -24,6 +24,7 @@ class JobCanceledError(DomainError):
     http_status = 410
     title = _("The job was canceled")
     next_step = _("Submit the job again, or retry it, if you want its result after all.")
+    charge = _("Nothing for this request; what was done before the cancel is in the receipt.")
 
 
 class ResultDeletedError(DomainError):
@@ -33,6 +34,7 @@ class ResultDeletedError(DomainError):
     http_status = 410
     title = _("The result was deleted")
     next_step = _("Submit the job again if you need the result. The receipt is still there.")
+    charge = _("Nothing for this request; the job was paid when it had succeeded.")
 
 
 class JobNotRetryableError(DomainError):

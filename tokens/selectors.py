@@ -76,9 +76,13 @@ def spendable_balances(
 ) -> dict[int, int]:
     """What each of the users can spend now; 0 without a wallet. One query."""
     moment = now or timezone.now()
-    is_live = Q(expires_at__isnull=True) | Q(expires_at__gt=moment)
+    is_unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=moment)
     lots = CreditLot.objects.filter(
-        is_live, wallet__owner_id__in=user_ids, available__gt=0, effective_at__lte=moment
+        is_unexpired,
+        is_live=True,
+        wallet__owner_id__in=user_ids,
+        available__gt=0,
+        effective_at__lte=moment,
     )
     sums = lots.values_list("wallet__owner_id").annotate(tokens=Sum("available"))
     return dict.fromkeys(user_ids, 0) | {owner_id: int(tokens) for owner_id, tokens in sums}

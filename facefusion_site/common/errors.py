@@ -30,6 +30,8 @@ class DomainError(Exception):
     title: ClassVar[Text] = _("The request was refused")
     next_step: ClassVar[Text] = _("Read the detail of the answer, correct the request, try again.")
     retryable: ClassVar[bool] = False
+    # When tokens are charged. No refusal costs anything itself; some are about work that has.
+    charge: ClassVar[Text] = _("Nothing: a refused request is free.")
     # The catalogue pages show the classes themselves; a template would create an instance.
     do_not_call_in_templates: ClassVar[bool] = True
 

@@ -38,7 +38,8 @@ EXPIRED_ROWS_SQL = """
 SELECT w.owner_id AS user_id,
        jsonb_build_object('tokens', sum(l.available), 'lots_count', count(*)) AS data
   FROM tokens_creditlot l JOIN tokens_wallet w ON w.id = l.wallet_id
- WHERE l.wallet_id = ANY (%(wallet_ids)s) AND l.available > 0 AND l.expires_at <= %(now)s
+ WHERE l.wallet_id = ANY (%(wallet_ids)s) AND l.is_live AND l.available > 0
+   AND l.expires_at <= %(now)s
  GROUP BY w.owner_id
 """
 _BY_STATUS: Final = {
