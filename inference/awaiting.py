@@ -20,40 +20,45 @@ _TARGET_KINDS: Final = {
 }
 
 
-@transaction.atomic(durable=True)
-def resolve(*, asset_id: uuid.UUID | None = None, limit: int) -> tuple[uuid.UUID, ...]:
-    """Queue waiting jobs whose uploads have come, and end those whose uploads never will.
-
-    What was announced as a picture and came as something else ends the job too: it was priced as
-    what it was announced to be. Jobs that others are at are left for the next time.
+def over_job_ids(*, asset_id: uuid.UUID | None = None, limit: int) -> list[uuid.UUID]:
+    """Jobs that wait although their uploads have come, or never will; the oldest first.
 
     Args:
         asset_id: only jobs that use this upload; None looks at all.
-        limit: at most this many jobs.
-
-    Returns:
-        Jobs whose messages the caller must send, as far as their accounts have places.
+        limit: at most this many.
     """
     source, target = "quote__source__status", "quote__target__status"
-    is_over = Q(**{source: Asset.READY, target: Asset.READY}) | Q(
-        Q(**{f"{source}__in": [Asset.DELETING, Asset.DELETED]})
-        | Q(**{f"{target}__in": [Asset.DELETING, Asset.DELETED]})
+    gone = [Asset.DELETING, Asset.DELETED]
+    is_over = (
+        Q(**{source: Asset.READY, target: Asset.READY})
+        | Q(**{f"{source}__in": gone})
+        | Q(**{f"{target}__in": gone})
     )
-    waiting = (
-        endings.locked(skip_locked=True)
-        .select_related("quote__source", "quote__target")
-        .filter(is_over, status=Status.AWAITING_INPUT)
-    )
+    waiting = SwapJob.objects.filter(is_over, status=Status.AWAITING_INPUT)
     if asset_id is not None:
         waiting = waiting.filter(Q(quote__source_id=asset_id) | Q(quote__target_id=asset_id))
-    owners: set[int] = set()
-    for job in waiting.order_by("created_at", "pk")[:limit]:
-        if _resolve(job):
-            owners.add(job.owner_id)
-    # In one order, so that two of these never wait for each other.
-    return tuple(
-        job_id for owner_id in sorted(owners) for job_id in dispatch.take_places(owner_id=owner_id)
+    return list(waiting.order_by("created_at", "pk").values_list("pk", flat=True)[:limit])
+
+
+@transaction.atomic(durable=True)
+def resolve(*, job_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
+    """Queue a waiting job whose uploads have come, or end one whose uploads never will.
+
+    What was announced as a picture and came as something else ends the job too: it was priced as
+    what it was announced to be. A job that others are at is left for the next time.
+
+    Returns:
+        Jobs whose messages the caller must send, as far as the account has places.
+    """
+    job = (
+        endings.locked(skip_locked=True)
+        .select_related("quote__source", "quote__target")
+        .filter(pk=job_id, status=Status.AWAITING_INPUT)
+        .first()
     )
+    if job is None or not _resolve(job):
+        return ()
+    return dispatch.take_places(owner_id=job.owner_id)
 
 
 def _resolve(job: SwapJob) -> bool:

@@ -167,7 +167,11 @@ def _sweep_jobs(*, queued_before: dt.datetime, sent_before: dt.datetime, limit: 
         if endings.expire(job_id=job_id)
     ]
     resent = transitions.mark_sent_again(sent_before=sent_before, limit=limit)
-    awaited = awaiting.resolve(limit=limit)
+    awaited = [
+        ready_id
+        for job_id in awaiting.over_job_ids(limit=limit)
+        for ready_id in awaiting.resolve(job_id=job_id)
+    ]
     placed = [
         job_id
         for owner_id in dispatch.owners_with_room(limit=limit)

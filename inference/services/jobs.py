@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import services as accounts_services
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
 from facefusion_site.common.errors import ServiceUnavailableError
@@ -65,6 +66,7 @@ class _Order:
     fingerprint: str
     start_deadline_s: int | None
     retry_of_id: uuid.UUID | None = None
+    api_key_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def submit_swap_job(
     quote_id: uuid.UUID,
     idempotency_key: str,
     start_deadline_s: int | None = None,
+    api_key_id: uuid.UUID | None = None,
 ) -> SubmittedJob:
     """Redeem a quote: store the job, hold its price, queue it after the commit.
 
@@ -102,12 +105,14 @@ def submit_swap_job(
         idempotency_key: the caller's name for this request.
         start_deadline_s: seconds within which a worker has to begin, or the job expires with a
             refund; None for no such limit.
+        api_key_id: the caller's key, whose daily budget counts; None for a caller without one.
 
     Raises:
         IdempotencyKeyReusedError: the key was used with another request.
         QuoteNotFoundError: there is no such quote, or it is somebody else's.
         QuoteRedeemedError: another job was paid with the quote.
         QuoteExpiredError: the promise is over; nothing is stored.
+        ApiKeyBudgetExceededError: the key has less left for today; nothing is stored.
         InsufficientTokensError: the wallet cannot cover the price; nothing is stored.
         WalletFrozenError: an operator keeps the wallet frozen; nothing is stored.
         WalletClosedError: the wallet is closed; nothing is stored.
@@ -120,6 +125,7 @@ def submit_swap_job(
         idempotency_key=idempotency_key,
         fingerprint=idempotency.fingerprint(wanted),
         start_deadline_s=start_deadline_s,
+        api_key_id=api_key_id,
     )
     earlier = _earlier(order)
     if earlier is not None:
@@ -136,6 +142,7 @@ def retry_swap_job(
     idempotency_key: str,
     quote_id: uuid.UUID | None = None,
     start_deadline_s: int | None = None,
+    api_key_id: uuid.UUID | None = None,
 ) -> SubmittedJob:
     """Run a job that failed, expired or was canceled again, as a new job that names it.
 
@@ -156,6 +163,7 @@ def retry_swap_job(
         ),
         start_deadline_s=start_deadline_s,
         retry_of_id=job_id,
+        api_key_id=api_key_id,
     )
     earlier = _earlier(order)
     if earlier is not None:
@@ -192,8 +200,9 @@ def cancel_swap_job(*, owner_id: int, job_id: uuid.UUID) -> None:
 
 def release_waiting_jobs(*, asset_id: uuid.UUID) -> None:
     """Let the jobs go on that wait for this upload; the sweep does the same, a little later."""
-    for job_id in awaiting.resolve(asset_id=asset_id, limit=_RELEASED_MAX):
-        send_on_commit(tasks.run_swap_job, job_id=str(job_id))
+    for job_id in awaiting.over_job_ids(asset_id=asset_id, limit=_RELEASED_MAX):
+        for ready_id in awaiting.resolve(job_id=job_id):
+            send_on_commit(tasks.run_swap_job, job_id=str(ready_id))
 
 
 def delete_result(*, owner_id: int, job_id: uuid.UUID) -> None:
@@ -320,13 +329,14 @@ def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
             _("Another job was already paid with this quote."), param="quote_id"
         ) from error
     # From here on nobody deletes them before the job has ended.
-    asset_transitions.keep(asset_ids=[quote.source_id, quote.target_id])
+    asset_transitions.keep(asset_ids=asset_transitions.assets_of(quote))
     # Looked at after the insert: a repeat of a request that made it in time is never "expired".
     now = timezone.now()
     if quote.expires_at <= now:
         raise QuoteExpiredError(_("The quote's time is over."), param="quote_id")
     if order.start_deadline_s is not None:
         job.start_deadline_at = now + dt.timedelta(seconds=order.start_deadline_s)
+    accounts_services.spend_key_budget(key_id=order.api_key_id, tokens=quote.tokens)
     job.hold_id = tokens_services.place_hold(
         owner_id=order.owner_id,
         amount=quote.tokens,

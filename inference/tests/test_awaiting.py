@@ -133,7 +133,8 @@ def test_an_upload_that_is_not_as_promised_ends_the_job(client, user, change, co
     ready = {"status": "READY", "width_px": 4, "height_px": 3, "sha256": "0" * 64}
     MediaAsset.objects.filter(pk=job.quote.target_id).update(**(ready | change))
 
-    assert awaiting.resolve(limit=10) == ()
+    assert awaiting.over_job_ids(limit=10) == [job.pk]
+    assert awaiting.resolve(job_id=job.pk) == ()
 
     said = client.get(f"{URL}/{job.pk}").data
     assert (said["state"], said["error"]["code"]) == ("failed", code)

@@ -34,7 +34,7 @@ def test_fresh_jobs_are_left_alone(django_assert_num_queries):
     queued, running = make_job(), make_job()
     factories.take(running)
 
-    with django_assert_num_queries(15):  # looks at jobs, at segments and at accounts, savepoints
+    with django_assert_num_queries(13):  # looks at jobs, at segments and at accounts, savepoints
         report = handlers.requeue_stale_jobs()
 
     assert (report.to_send, report.failed) == ((), ())
