@@ -26,7 +26,7 @@ from inference.media_errors import (
     TooManyOpenUploadsError,
 )
 from inference.media_limits import MediaLimits
-from inference.models import MediaAsset, SwapJob
+from inference.models import MediaAsset, SwapJob, SwapQuote
 
 Status = MediaAsset.Status
 _QUOTA_LOCK: Final = "media-quota"
@@ -137,6 +137,12 @@ def complete(*, asset: MediaAsset, facts: FileFacts, limits: MediaLimits) -> boo
             **facts.columns,
         )
     )
+
+
+def assets_of(quote: SwapQuote) -> set[uuid.UUID]:
+    """The uploads that a job of this quote reads."""
+    further = quote.options.get("source_asset_ids", ())
+    return {quote.source_id, quote.target_id, *(uuid.UUID(asset_id) for asset_id in further)}
 
 
 def keep(*, asset_ids: Collection[uuid.UUID]) -> None:

@@ -212,6 +212,20 @@ def test_job_is_not_accepted_for_a_deleted_upload() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_further_sources_of_a_job_are_kept_as_well() -> None:
+    user = factories.make_user(tokens=5)
+    further = factories.make_asset(owner_id=user.pk)
+    quote = factories.make_quote(owner_id=user.pk)
+    quote.options["source_asset_ids"] = [str(further.pk)]
+    quote.save()
+    services.submit_swap_job(owner_id=user.pk, quote_id=quote.pk, idempotency_key="k")
+
+    with pytest.raises(AssetInUseError):
+        services.delete_asset(owner_id=user.pk, asset_id=further.pk)
+    assert asset_transitions.assets_of(quote) == {quote.source_id, quote.target_id, further.pk}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_deletion_waits_for_a_job_that_is_being_accepted() -> None:
     """Whichever comes first, no accepted job is without its upload."""
     user = factories.make_user(tokens=5)
