@@ -39,6 +39,11 @@ COPY inference ./inference
 COPY locale ./locale
 COPY static ./static
 COPY templates ./templates
+# What `manage.py bench_engine` measures with.
+COPY benchmarks/__init__.py benchmarks/reporting.py ./benchmarks/
+COPY benchmarks/engine ./benchmarks/engine
+COPY benchmarks/stand_ins ./benchmarks/stand_ins
+COPY samples ./samples
 
 FROM source AS web
 COPY --from=venv-cpu /opt/venv /opt/venv

@@ -91,19 +91,26 @@ worker-gpu: $(STAMP) models ## Start a GPU worker: one process, no fork, CUDA or
 shell: $(STAMP) ## Open Django's shell
 	@$(WITH_SERVERS) $(MANAGE) shell $(ARGS)
 
+.PHONY: client
+client: $(STAMP) ## Build the wheel of the Python client into dist/
+	@$(PY) -m uv build --quiet --wheel --out-dir dist clients/python
+
 # --- Measure --------------------------------------------------------------------------------------
-.PHONY: bench-ledger bench-engine bench-quality
+.PHONY: bench-api bench-ledger bench-engine bench-quality
+bench-api: $(STAMP) ## Measure the API beside a bare Django view (ARGS=--quick: half a minute)
+	@$(PY) -m benchmarks.api $(ARGS)
+
 bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own (ARGS=--quick: a minute or two)
 	@$(PY) -m benchmarks.ledger $(ARGS)
 
 bench-engine: $(STAMP) ## Measure the engine's speed and memory (ARGS=--quick: a few minutes)
-	@$(PY) -m benchmarks.engine $(ARGS)
+	@$(MANAGE) bench_engine $(ARGS)
 
 bench-quality: $(STAMP) ## Measure how good swaps look, write docs/quality (ARGS=--quick: a shorter clip)
 	@$(PY) -m benchmarks.quality $(ARGS)
 
 # --- Check ----------------------------------------------------------------------------------------
-.PHONY: test test-ledger-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check errors errors-check
+.PHONY: test test-ledger-long test-api-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check errors errors-check
 test: $(STAMP) models ## Run the tests (ARGS="path -k name" picks some, which one process then runs)
 	@$(PY) -m pytest $(or $(ARGS),-n auto --maxprocesses 4)
 
@@ -112,7 +119,12 @@ LEDGER_SEED ?=
 test-ledger-long: $(STAMP) ## Compare LEDGER_OPERATIONS (200,000) random steps of the ledger with its model (LEDGER_SEED repeats a run)
 	@LEDGER_OPERATIONS=$(LEDGER_OPERATIONS) LEDGER_SEED=$(LEDGER_SEED) $(PY) -m pytest tokens/tests/test_ledger_model.py $(ARGS)
 
-static: fmt-check lint types imports migrations deploy-check schema-check messages-check errors-check ## Every check but the tests
+API_CASES ?= 100000
+API_SEED ?=
+test-api-long: $(STAMP) models ## Send API_CASES (100,000) requests made from the API's schema (API_SEED repeats a run)
+	@API_CASES=$(API_CASES) API_SEED=$(API_SEED) $(PY) -m pytest tests/contract/test_schema.py $(ARGS)
+
+static: fmt-check lint types imports migrations deploy-check schema-check schema-lint messages-check errors-check ## Every check but the tests
 
 check: static test ## Everything CI demands
 
@@ -154,6 +166,9 @@ schema-check: $(STAMP)
 		$(MANAGE) spectacular --file .data/openapi.yaml --validate --fail-on-warn
 	@diff -u docs/openapi.yaml .data/openapi.yaml \
 		|| { echo "error: docs/openapi.yaml is not what the code serves; run: make schema" >&2; exit 1; }
+
+schema-lint: $(STAMP) ## Check that the API schema is valid and complete, examples included
+	@$(PY) -m facefusion_site.openapi_lint docs/openapi.yaml
 
 errors: $(STAMP) ## Write the catalogue of error codes to docs/errors.md
 	@DJANGO_SETTINGS_MODULE=facefusion_site.settings.test $(PY) -m facefusion_site.error_docs write

@@ -1,11 +1,9 @@
-"""``python -m benchmarks.engine``: see the package."""
+"""All measurements in their order; ``manage.py bench_engine`` runs them. See the package."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +35,7 @@ _SMALL_FPS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """How much is measured."""
 
     frames_count: int
@@ -46,28 +44,27 @@ class _Plan:
     lengths_s: tuple[int, ...]
 
 
-_FULL: Final = _Plan(
-    frames_count=125, heavy_frames_count=9, repeats_count=3, lengths_s=(10, 60, 300)
-)
-_QUICK: Final = _Plan(frames_count=40, heavy_frames_count=7, repeats_count=1, lengths_s=(5, 20))
+FULL: Final = Plan(frames_count=125, heavy_frames_count=9, repeats_count=3, lengths_s=(10, 60, 300))
+QUICK: Final = Plan(frames_count=40, heavy_frames_count=7, repeats_count=1, lengths_s=(5, 20))
 
 
-def main() -> int:
-    """Measure and print; 0 when everything was measured, whatever the figures."""
-    parser = argparse.ArgumentParser(prog="make bench-engine", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="shorter clips, measured once")
-    parser.add_argument("--no-heavy", action="store_true", help="leave the heavy stand-ins out")
-    options = parser.parse_args()
+def measure(*, is_quick: bool, with_heavy: bool) -> None:
+    """Measure, and print tables and one line of JSON to the standard output.
+
+    Args:
+        is_quick: shorter clips, measured once.
+        with_heavy: also with stand-ins that have about the arithmetic of the real models.
+    """
     # As in a worker: several frames at a time, and one thread for each.
     cv2.setNumThreads(1)
-    plan = _QUICK if options.quick else _FULL
+    plan = QUICK if is_quick else FULL
     report = Report("engine", _TARGETS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = _make_clips(folder, plan)
         builtin = builtin_set(folder / "models")
         _stages(report, builtin, clips, plan.frames_count, plan.repeats_count)
-        if not options.no_heavy:
+        if with_heavy:
             say("building heavy stand-ins (half a gigabyte)")
             heavy = heavy_set(folder / "models")
             only_hd = {place: path for place, path in clips.items() if place[0] == HD}
@@ -76,13 +73,12 @@ def main() -> int:
         _scaling(report, clips[HD, 1], folder / "models", plan)
         _memory(report, folder, plan)
     report.finish()
-    return 0
 
 
 _Clips = dict[tuple[ClipSize, int], Path]
 
 
-def _make_clips(folder: Path, plan: _Plan) -> _Clips:
+def _make_clips(folder: Path, plan: Plan) -> _Clips:
     clips = {}
     for size in (HD, FULL_HD):
         for faces_count in _FACES:
@@ -141,7 +137,7 @@ def _stages(
     )
 
 
-def _file_to_file(report: Report, models: ModelSet, clips: _Clips, plan: _Plan) -> None:
+def _file_to_file(report: Report, models: ModelSet, clips: _Clips, plan: Plan) -> None:
     """Decode, swap, encode; against decoding and encoding alone plus the swap alone."""
     source, rows = photo(SOURCE), []
     for (size, faces_count), path in clips.items():
@@ -172,7 +168,7 @@ def _file_to_file(report: Report, models: ModelSet, clips: _Clips, plan: _Plan) 
     print_table("From file to file, built-in set", head, rows)
 
 
-def _scaling(report: Report, path: Path, model_dir: Path, plan: _Plan) -> None:
+def _scaling(report: Report, path: Path, model_dir: Path, plan: Plan) -> None:
     """One process on one core against two on two: otherwise one alone would use both already."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:  # noqa: PLR2004 - processes
@@ -195,7 +191,7 @@ def _scaling(report: Report, path: Path, model_dir: Path, plan: _Plan) -> None:
     )
 
 
-def _memory(report: Report, folder: Path, plan: _Plan) -> None:
+def _memory(report: Report, folder: Path, plan: Plan) -> None:
     rows, peaks = [], []
     for seconds in plan.lengths_s:
         say(f"memory: a clip of {seconds} s")
@@ -217,7 +213,3 @@ def _memory(report: Report, folder: Path, plan: _Plan) -> None:
 
 def _faces(count: int) -> str:
     return f"{count}face" if count == 1 else f"{count}faces"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

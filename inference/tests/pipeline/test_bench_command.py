@@ -1,0 +1,35 @@
+"""``manage.py bench_engine`` measures everything, here on the shortest clips."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from django.core.management import call_command
+
+from benchmarks.engine import suite
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="scaling needs two cores")
+def test_every_figure_is_measured(monkeypatch, capsys):
+    plan = suite.Plan(frames_count=7, heavy_frames_count=0, repeats_count=1, lengths_s=(1, 2))
+    monkeypatch.setattr(suite, "QUICK", plan)
+    call_command("bench_engine", "--quick", "--no-heavy")
+    told = capsys.readouterr().out.splitlines()
+    report = json.loads(told[-1])
+    assert report["bench"] == "engine"
+    figures = report["figures"]
+    wanted = {
+        "ort_share_builtin_1face",
+        "fps_tracked_720p_1face_per_thread",
+        "cpu_end_to_end_by_parts",
+        "scaling_2_processes",
+        "peak_mib_grows_by_length",
+        "fps_file_to_file_builtin_1080p_3faces",
+    }
+    assert wanted <= figures.keys()
+    assert all(value > 0 for value in figures.values())
+    assert 0 < figures["ort_share_builtin_1face"] < 1
+    assert not any("heavy" in name for name in figures)
+    assert any(line.startswith("| ort_share_builtin_1face") for line in told)
