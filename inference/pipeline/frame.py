@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from inference.pipeline.aligner import AlignedFace, align_face, crop_matrix, sca
 from inference.pipeline.enhancers.face import FaceEnhancer
 from inference.pipeline.masks.combine import MaskMaker
 from inference.pipeline.masks.cover import CoverHint
-from inference.pipeline.paste.blend import Adjuster, paste_into
+from inference.pipeline.paste.blend import paste_into
+from inference.pipeline.paste.colour import ColourOptions
 from inference.pipeline.swappers.base import PreparedSource, Swapper, SwapTarget
 from inference.pipeline.types import Embedding, Face, Floats, Image
 
@@ -28,14 +29,12 @@ class Assignment:
         source: the person, as the swapper prepared it.
         embedding: the target's own identity, where the swapper weighs it in.
         cover: what earlier frames say about hair and spectacles in front of it.
-        adjuster: changes mask, colours and detail on pasting; None: nothing does.
     """
 
     face: Face
     source: PreparedSource
     embedding: Embedding | None = None
     cover: CoverHint | None = None
-    adjuster: Adjuster | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,13 @@ class Painter:
         swapper: makes the new faces.
         masks: says where they are painted.
         enhancer: works on each face after its swap; None: none does.
+        colour: how far the new faces take on the colours of their targets.
     """
 
     swapper: Swapper
     masks: MaskMaker
     enhancer: FaceEnhancer | None = None
+    colour: ColourOptions = field(default_factory=ColourOptions)
 
 
 def swap_frame(
@@ -88,17 +89,17 @@ def swap_frame(
             for assignment in group
         ]
         crops = swapper.swap(targets, group[0].source)
-        for assignment, target, crop in zip(group, targets, crops, strict=True):
-            mask, adjuster = painter.masks.make(target.aligned, crop), assignment.adjuster
+        for target, crop in zip(targets, crops, strict=True):
             paste_into(
                 result,
                 crop_bgr=crop.crop_bgr,
-                mask=mask if adjuster is None else adjuster.smooth_mask(mask),
+                mask=painter.masks.make(target.aligned, crop),
                 matrix=target.aligned.matrix,
-                adjuster=adjuster,
+                colour_strength=painter.colour.strength,
             )
-            if painter.enhancer is not None:
-                painter.enhancer.enhance(result, assignment.face, seen_bgr=image_bgr)
+        if painter.enhancer is not None:
+            faces = [assignment.face for assignment in group]
+            painter.enhancer.enhance_all(result, faces, seen_bgr=image_bgr)
     return result
 
 

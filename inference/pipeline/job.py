@@ -14,7 +14,7 @@ from inference.pipeline.analysis.analyser import (
     FoundFaces,
     largest_first,
 )
-from inference.pipeline.analysis.recognisers import embed_face
+from inference.pipeline.analysis.recognisers import embed_face, embed_faces
 from inference.pipeline.engine import RECOGNISER, Engine
 from inference.pipeline.enhancers.face import FaceEnhancer
 from inference.pipeline.enhancers.frame import FrameEnhancer
@@ -27,8 +27,6 @@ from inference.pipeline.errors import (
 from inference.pipeline.frame import Assignment, Painter
 from inference.pipeline.masks.combine import MaskMaker
 from inference.pipeline.masks.cover import CoverHint
-from inference.pipeline.paste.blend import Adjuster
-from inference.pipeline.paste.temporal import TrackSmoother
 from inference.pipeline.selection.casting import Cast, Director, Role
 from inference.pipeline.selection.select import in_order
 from inference.pipeline.sessions.loading import LoadedModel
@@ -116,28 +114,29 @@ class Job:
 
     def assign(self, image_bgr: Image, cast: Cast, *, cover: CoverHint | None = None) -> Assignment:
         """What the painter needs for one face; ``cover`` is known from earlier frames."""
-        embedding = None
+        return self.assign_all(image_bgr, [cast], covers=[cover])[0]
+
+    def assign_all(
+        self, image_bgr: Image, casts: Sequence[Cast], *, covers: Sequence[CoverHint | None]
+    ) -> list[Assignment]:
+        """What the painter needs for the faces of one picture; ``covers`` as for ``assign``."""
+        embeddings: Sequence[Embedding | None] = [None] * len(casts)
         swapper = self.painter.swapper
         if swapper.recogniser is not None and self.spec.swapper.weight != NEUTRAL_WEIGHT:
-            embedding = embed_face(
+            embeddings = embed_faces(
                 self.engine.model(swapper.recogniser),
                 image_bgr=image_bgr,
-                landmarks=cast.face.landmarks,
+                faces=[cast.face.landmarks for cast in casts],
             )
-        return Assignment(
-            face=cast.face,
-            source=self.identities[cast.identity],
-            embedding=embedding,
-            cover=cover,
-            adjuster=self._adjuster(),
-        )
-
-    def _adjuster(self) -> Adjuster | None:
-        # Each frame by itself: a mean over frames would depend on the order in which threads paint,
-        # and a segment that is rendered again has to come out the same.
-        if not self.spec.colour.strength:
-            return None
-        return TrackSmoother(share=1, colour=self.spec.colour)
+        return [
+            Assignment(
+                face=cast.face,
+                source=self.identities[cast.identity],
+                embedding=embedding,
+                cover=cover,
+            )
+            for cast, embedding, cover in zip(casts, embeddings, covers, strict=True)
+        ]
 
     def embed(self, image_bgr: Image, landmarks: Landmarks) -> Embedding:
         """Identity of a face by the recogniser that tells the people of the target apart."""
@@ -185,6 +184,7 @@ def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:
             swapper=swapper,
             masks=MaskMaker(engine.pool, spec.masks),
             enhancer=_enhancer(engine, spec),
+            colour=spec.colour,
         ),
         director=Director(analyser=analyser, options=spec.selector, roles=roles),
         identities=tuple(swapper.prepare(of_one) for of_one in pictures),

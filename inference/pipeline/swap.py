@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from inference.pipeline.analysis.recognisers import embed_face
+from inference.pipeline.analysis.recognisers import embed_faces
 from inference.pipeline.engine import Engine
 from inference.pipeline.enhancers.frame import check_result_size
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
 from inference.pipeline.frame import swap_frame
 from inference.pipeline.job import Job, SwapRequest, prepare_job, usable
 from inference.pipeline.selection.casting import Cast
-from inference.pipeline.types import FaceReport, Image, Observer, SwapResult
+from inference.pipeline.types import Embedding, FaceReport, Image, Observer, SwapResult
 
 STAGES: Final = ("detect", "prepare", "swap", "blend")
 # Of the stage blend, where the picture is enlarged.
 _ENLARGING_SHARE: Final = 0.9
+# Faces that are compared between two looks at whether to stop.
+_REPORTS_AT_ONCE: Final = 8
 
 
 def swap_image(
@@ -61,7 +63,7 @@ def swap_image(
 
 def _swap(job: Job, target_bgr: Image, casts: Sequence[Cast], observer: Observer) -> SwapResult:
     enter(observer, "prepare", 0.0)
-    assignments = [job.assign(target_bgr, cast) for cast in casts]
+    assignments = job.assign_all(target_bgr, casts, covers=[None] * len(casts))
     observer.progress("prepare", 1.0)
     result = swap_frame(
         target_bgr,
@@ -77,29 +79,36 @@ def _swap(job: Job, target_bgr: Image, casts: Sequence[Cast], observer: Observer
         shown = job.frame_enhancer.enhance(
             result, on_share=lambda share: enter(observer, "blend", share * _ENLARGING_SHARE)
         )
-    reports = []
-    for index, cast in enumerate(casts):
-        enter(observer, "blend", done + (1 - done) * index / len(casts))
-        reports.append(_report(job, cast, target_bgr, result))
-    observer.progress("blend", 1.0)
+    reports: list[FaceReport] = []
+    for start in range(0, len(casts), _REPORTS_AT_ONCE):
+        enter(observer, "blend", done + (1 - done) * start / len(casts))
+        reports += _reports(job, casts[start : start + _REPORTS_AT_ONCE], target_bgr, result)
+    enter(observer, "blend", 1.0)
     return SwapResult(image_bgr=shown, faces=tuple(reports))
 
 
-def _report(job: Job, cast: Cast, target_bgr: Image, result_bgr: Image) -> FaceReport:
-    identity, face = job.identity_embeddings[cast.identity], cast.face
+def _reports(
+    job: Job, casts: Sequence[Cast], target_bgr: Image, result_bgr: Image
+) -> list[FaceReport]:
+    model = job.engine.model(job.recogniser)
+    landmarks = [cast.face.landmarks for cast in casts]
     before, after = (
-        identity.similarity(
-            embed_face(job.engine.model(job.recogniser), image_bgr=image, landmarks=face.landmarks)
-        )
-        for image in (target_bgr, result_bgr)
+        embed_faces(model, image_bgr=image, faces=landmarks) for image in (target_bgr, result_bgr)
     )
-    left, top, right, bottom = (float(value) for value in face.detection.box_xyxy)
+    return [
+        _report(cast, job.identity_embeddings[cast.identity], *seen)
+        for cast, *seen in zip(casts, before, after, strict=True)
+    ]
+
+
+def _report(cast: Cast, identity: Embedding, before: Embedding, after: Embedding) -> FaceReport:
+    left, top, right, bottom = (float(value) for value in cast.face.detection.box_xyxy)
     return FaceReport(
         box_xyxy=(left, top, right, bottom),
-        detector_score=face.detection.score,
-        landmark_score=face.landmarks.score,
-        similarity_before=before,
-        similarity_after=after,
+        detector_score=cast.face.detection.score,
+        landmark_score=cast.face.landmarks.score,
+        similarity_before=identity.similarity(before),
+        similarity_after=identity.similarity(after),
         person=cast.person,
     )
 

@@ -276,9 +276,11 @@ class VideoRun:
         return result
 
     def _swap(self, frame: Frame, parts: Sequence[_Part]) -> Image:
-        assignments = [
-            self._job.assign(frame.image_bgr, part.cast, cover=part.cover) for part in parts
-        ]
+        assignments = self._job.assign_all(
+            frame.image_bgr,
+            [part.cast for part in parts],
+            covers=[part.cover for part in parts],
+        )
         result = swap_frame(frame.image_bgr, painter=self._job.painter, assignments=assignments)
         with self._lock:
             if self._result_sampler.is_due(frame.index):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inference.pipeline.aligner import invert, warp
 from inference.pipeline.filters import blur, on_colours, to_levels
+from inference.pipeline.paste.colour import match_colours
 from inference.pipeline.types import Doubles, Floats, Image
 
 # Gaussian sigmas, in px of the picture, that divide detail into bands; the last is only measured.
@@ -59,26 +60,13 @@ class DetailGains:
     grains: tuple[float, float]
 
 
-class Adjuster(Protocol):
-    """Chances to change what a paste is about to do; such as along the track of a face."""
-
-    def smooth_mask(self, mask: Floats) -> Floats:
-        """(S, S) float32 0..1: where to paint the crop, given where this frame alone would."""
-
-    def smooth_gains(self, measured: DetailGains) -> DetailGains:
-        """The gains to use, given those of this frame alone."""
-
-    def recolour(self, crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> Floats:
-        """The crop in other colours; all of one size, see ``match_detail``."""
-
-
 def paste_into(
     image_bgr: Image,
     *,
     crop_bgr: Floats,
     mask: Floats,
     matrix: Doubles,
-    adjuster: Adjuster | None = None,
+    colour_strength: float = 0.0,
 ) -> None:
     """Blend a swapped crop into a picture, in place; pixels where the mask is zero stay equal.
 
@@ -87,15 +75,12 @@ def paste_into(
         crop_bgr: (S, S, 3) float32 BGR 0..255.
         mask: (S, S) float32 0..1, where it is painted.
         matrix: (2, 3) float64, picture px -> crop px.
-        adjuster: changes colours and detail gains; None: as measured.
+        colour_strength: 0..1, how far the crop takes on the picture's colours.
     """
 
     def finish(crop: Floats, target: Floats, cover: Floats, corner_px: tuple[int, int]) -> Floats:
-        if adjuster is not None:
-            crop = adjuster.recolour(crop, target_bgr=target, mask=cover)
-        return match_detail(
-            crop, target_bgr=target, mask=cover, adjuster=adjuster, corner_px=corner_px
-        )
+        crop = match_colours(crop, target_bgr=target, mask=cover, strength=colour_strength)
+        return match_detail(crop, target_bgr=target, mask=cover, corner_px=corner_px)
 
     _blend(image_bgr, crop_bgr, mask, matrix, finish)
 
@@ -141,7 +126,6 @@ def match_detail(
     *,
     target_bgr: Floats,
     mask: Floats,
-    adjuster: Adjuster | None = None,
     corner_px: tuple[int, int] = (0, 0),
 ) -> Floats:
     """Give the crop the target's sharpness and grain, in luma.
@@ -150,15 +134,12 @@ def match_detail(
         crop_bgr: (H, W, 3) float32 BGR 0..255.
         target_bgr: the same of the target.
         mask: (H, W) float32 0..1, where the crop is painted.
-        adjuster: smooths the measured gains; None: they are used as they are.
         corner_px: x, y of the crop in its picture. Grain has its place in the picture: it must not
             jump when the crop grows by a row.
     """
     gains = measure_gains(crop_bgr, target_bgr=target_bgr, mask=mask)
     if gains is None:
         return crop_bgr
-    if adjuster is not None:
-        gains = adjuster.smooth_gains(gains)
     own = _bands(_luma(crop_bgr), count=2)
     noise = _noise_bands(*mask.shape, corner_px=corner_px)
     change = np.zeros_like(mask)

@@ -33,6 +33,16 @@ class ColourOptions:
             raise InvalidOptionsError("colour.strength", "must be from 0 to 1")
 
 
+def match_colours(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats, strength: float) -> Floats:
+    """The crop in the target's colours as far as ``strength``, 0..1, says; see ``measure_shift``.
+
+    Each frame of a video by itself: what the grain of a film changes in the two means is far too
+    little to be seen, and a mean over frames would lag behind light that changes.
+    """
+    found = measure_shift(crop_bgr, target_bgr=target_bgr, mask=mask) if strength else None
+    return crop_bgr if found is None else apply_shift(crop_bgr, found, strength=strength)
+
+
 @dataclass(frozen=True, slots=True)
 class ColourShift:
     """A straight line per channel of Lab: ``(value - pivot) * ratio + pivot + shift``.

@@ -105,7 +105,7 @@ def test_codeformer_takes_its_weight(stand_ins, weight):
 def test_a_run_is_exact_and_clipped(stand_ins):
     noise = np.random.default_rng(1).integers(0, 256, (512, 512, 3)).astype(np.uint8)
     options = FaceEnhancerOptions(model="codeformer", weight=1.0)
-    ours = FaceEnhancer(stand_ins, options).run(noise)
+    (ours,) = FaceEnhancer(stand_ins, options).run([noise])
     np.testing.assert_allclose(ours, enhanced(noise.astype(np.float64), 1.0), atol=1e-3)
 
 

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.paste.blend import (
-    DetailGains,
     blend_into,
     match_detail,
     measure_gains,
     paste_into,
 )
 from inference.pipeline.paste.colour import ColourOptions, apply_shift, measure_shift
-from inference.pipeline.paste.temporal import TrackSmoother
 from inference.tests.pipeline import reference as ref
 
 SIZE = 64
@@ -155,68 +153,17 @@ def test_a_strength_out_of_range_is_refused_by_name():
     assert caught.value.param == "colour.strength"
 
 
-# --- along a track
-
-
-def gains_of(value):
-    return DetailGains(gains=(value, value), grains=(value, 0.0))
-
-
-def test_gains_are_exponential_means_until_a_reset():
-    smoother, expected = TrackSmoother(share=0.25), None
-    for value in (1.0, 1.6, 1.0, 1.3):
-        expected = value if expected is None else 0.75 * expected + 0.25 * value
-        found = smoother.smooth_gains(gains_of(value))
-        assert found.gains == pytest.approx((expected, expected))
-        assert found.grains == pytest.approx((expected, 0))
-    smoother.reset()
-    assert smoother.smooth_gains(gains_of(1.5)).gains == pytest.approx((1.5, 1.5))
-
-
-def brightness_of_a_track(smoother):
-    """Mean of the pasted middle over frames whose light flickers by 30 levels."""
+def test_a_paste_takes_on_the_light_of_each_frame():
     crop, mask = portrait(6, size=SIZE), np.ones((SIZE, SIZE), np.float32)
-    levels = []
-    for index in range(12):
-        frame = np.clip(portrait(7) + (15 if index % 2 else -15), 0, 255).astype(np.uint8)
-        paste_into(
-            frame,
-            crop_bgr=crop,
-            mask=mask,
-            matrix=np.asarray([[1.0, 0, -40], [0, 1.0, -40]]),
-            adjuster=smoother,
-        )
-        levels.append(frame[50:90, 50:90].mean())
-    return np.asarray(levels)
-
-
-def test_colours_along_a_track_flicker_less_than_frame_by_frame():
-    colour = ColourOptions(strength=1.0)
-    single = brightness_of_a_track(TrackSmoother(share=1.0, colour=colour))
-    smooth = brightness_of_a_track(TrackSmoother(share=0.2, colour=colour))
-    assert np.abs(np.diff(single)).mean() > 25
-    assert np.abs(np.diff(smooth)[2:]).mean() < 0.35 * np.abs(np.diff(single)).mean()
-
-
-def test_without_smoothing_and_colour_a_paste_is_that_of_a_picture():
-    plain = brightness_of_a_track(None)
-    np.testing.assert_array_equal(brightness_of_a_track(TrackSmoother(share=1.0)), plain)
-
-
-def test_masks_are_exponential_means_and_begin_anew_at_another_size():
-    smoother = TrackSmoother(mask_share=0.5)
-    zero, one = np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)
-    found = [float(smoother.smooth_mask(mask)[0, 0]) for mask in (one, zero, zero, one)]
-    assert found == [1, 0.5, 0.25, 0.625]
-    small = np.zeros((4, 4), np.float32)
-    assert smoother.smooth_mask(small).max() == 0
-    smoother.smooth_mask(small + 1)
-    smoother.reset()
-    assert smoother.smooth_mask(small).max() == 0
-    assert TrackSmoother().smooth_mask(one) is one
-
-
-@pytest.mark.parametrize("shares", [{"share": 0.0}, {"share": 1.1}, {"mask_share": 0.0}])
-def test_a_share_out_of_range_is_refused(shares):
-    with pytest.raises(ValueError, match="share"):
-        TrackSmoother(**shares)
+    matrix = np.asarray([[1.0, 0, -40], [0, 1.0, -40]])
+    levels = {}
+    for strength in (0.0, 0.5, 1.0):
+        levels[strength] = []
+        for light in (-25, 25):
+            frame = np.clip(portrait(7) + light, 0, 255).astype(np.uint8)
+            paste_into(frame, crop_bgr=crop, mask=mask, matrix=matrix, colour_strength=strength)
+            levels[strength].append(float(frame[50:90, 50:90].mean()))
+    moved = [np.diff(levels[strength])[0] for strength in (0.0, 0.5, 1.0)]
+    assert abs(moved[0]) < 1
+    assert moved[1] == pytest.approx(moved[2] / 2, rel=0.15)
+    assert moved[2] > 40

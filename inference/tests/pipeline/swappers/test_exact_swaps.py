@@ -12,7 +12,6 @@ from inference.pipeline.analysis.recognisers import embed_face
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.frame import Assignment, Painter, swap_frame
 from inference.pipeline.masks.combine import MaskMaker, MaskOptions
-from inference.pipeline.paste.temporal import TrackSmoother
 from inference.pipeline.registry.load import load_registry
 from inference.pipeline.swappers.base import SourcePicture, SwapTarget
 from inference.pipeline.swappers.catalogue import SwapperOptions, open_swapper
@@ -234,23 +233,3 @@ def test_sizes_that_are_no_multiple_are_refused_with_those_that_are(stand_ins, k
         open_swapper(stand_ins, SwapperOptions(model=key, pixel_boost_px=size))
     assert f"offers {', '.join(map(str, offered))}" in str(caught.value)
     assert caught.value.param == "swapper.pixel_boost_px"
-
-
-def test_masks_of_a_track_are_smoothed_on_the_way_into_the_frame(stand_ins):
-    swapper = open_swapper(stand_ins, SwapperOptions(model="uniface_256"))
-    image, face = TARGET.image_bgr(WIDTH, HEIGHT), ref.face_of(TARGET_FIVE)
-    source = SourcePicture(
-        image_bgr=SOURCE.image_bgr(WIDTH, HEIGHT), landmarks=ref.face_of(SOURCE_FIVE).landmarks
-    )
-    smoother = TrackSmoother(share=1.0, mask_share=0.5)
-    smoother.smooth_mask(np.zeros((256, 256), np.float32))
-    result = swap_frame(
-        image,
-        painter=Painter(swapper=swapper, masks=MaskMaker(stand_ins, MaskOptions())),
-        assignments=[
-            Assignment(face=face, source=swapper.prepare([source]), adjuster=smoother),
-        ],
-    )
-    tint = expected_tint("uniface_256")
-    expected, cover = expected_frame("uniface_256", tint, 256, mask=ref.box_mask(256) / 2)
-    check(image, result, expected, cover * 2)
