@@ -33,7 +33,17 @@ class ApiKeyInline(TabularInline[ApiKey, User]):
 
     model = ApiKey
     extra = 0
-    fields = ("name", "last4", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    fields = (
+        "name",
+        "last4",
+        "scopes",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "last_used_from",
+        "exposed_at",
+        "revoked_at",
+    )
     readonly_fields = fields
     ordering = ("-created_at",)
     verbose_name_plural = _("API keys")
@@ -155,8 +165,23 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
 class ApiKeyAdmin(ModelAdmin[ApiKey]):
     """All keys; the only thing to do here is to revoke some."""
 
-    list_display = ("name", "last4", "user", "state", "created_at", "expires_at", "last_used_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_display = (
+        "name",
+        "last4",
+        "user",
+        "state",
+        "daily_token_budget",
+        "requires_signature",
+        "expires_at",
+        "last_used_at",
+        "last_used_from",
+        "exposed_at",
+    )
+    list_filter = (
+        ("revoked_at", admin.EmptyFieldListFilter),
+        ("exposed_at", admin.EmptyFieldListFilter),
+        "requires_signature",
+    )
     list_select_related = ("user",)
     search_fields = ("name", "last4", "user__username", "user__user_ref")
     ordering = ("-created_at",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,20 +17,20 @@ from rest_framework_simplejwt.tokens import Token
 
 from accounts import keys, selectors, services
 from accounts.errors import (
+    ApiKeyAddressRefusedError,
     ApiKeyExpiredError,
     ApiKeyInvalidError,
     ApiKeyRevokedError,
     TokenInvalidError,
     UserInactiveError,
 )
+from accounts.key_header import KEY_HEADER, presented_key
 from accounts.models import ApiKey, User
+from facefusion_site.common.clients import client_address, is_inside
 from facefusion_site.common.drf import AuthenticationRefusedError
 
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
-
-KEY_HEADER: Final = "X-Api-Key"
-_BEARER: Final = "bearer"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -43,10 +43,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         """Find the key's user.
 
         Raises:
-            AuthenticationRefusedError: the key is malformed, unknown, revoked or expired, or its
-                user is switched off.
+            AuthenticationRefusedError: the key is malformed, unknown, revoked or expired, its user
+                is switched off, or it does not work from the caller's address.
         """
-        key = _presented_key(request)
+        key = presented_key(request.headers)
         if key is None:
             return None
         # A mistyped key costs no query.
@@ -64,7 +64,22 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationRefusedError(
                 UserInactiveError(_("The account of this API key is switched off."))
             )
-        services.note_key_use(key_id=row.pk, last_used_at=row.last_used_at, now=now)
+        address = client_address(request)
+        if row.allowed_networks and (
+            address is None or not is_inside(address, row.allowed_networks)
+        ):
+            raise AuthenticationRefusedError(
+                ApiKeyAddressRefusedError(
+                    _("This API key does not work from the address %(address)s.")
+                    % {"address": address or "?"}
+                )
+            )
+        services.note_key_use(
+            key_id=row.pk,
+            last_used_at=row.last_used_at,
+            now=now,
+            address=None if address is None else str(address),
+        )
         return row.user, row
 
     def authenticate_header(self, request: Request) -> str:
@@ -104,23 +119,16 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             {"type": "apiKey", "in": "header", "name": KEY_HEADER},
         ]
 
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        """Either way is enough; in one entry they would be wanted both."""
+        return [{name: []} for name in self.name]
+
 
 class AccessTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]  # untyped base
     """Describes access tokens in the OpenAPI document."""
 
     target_class = AccessTokenAuthentication  # type: ignore[assignment]  # a class is allowed too
     name = "accessToken"
-
-
-def _presented_key(request: Request) -> str | None:
-    """The API key that the request carries, if it carries one."""
-    if (key := request.headers.get(KEY_HEADER)) is not None:
-        return key.strip()
-    scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
-    value = value.strip()
-    if scheme.lower() == _BEARER and value.startswith(keys.FAMILY):
-        return value
-    return None
 
 
 def _find(key: str) -> ApiKey | None:

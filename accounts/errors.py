@@ -4,8 +4,54 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts import webhook_errors  # noqa: F401  # the catalogue of errors reads this module
+from accounts import webhook_errors  # noqa: F401  # for the catalogue of errors
+from accounts.key_errors import (
+    ApiKeyAddressRefusedError,
+    ApiKeyBudgetExceededError,
+    ApiKeyNotActiveError,
+    HttpsRequiredError,
+    RefreshTokenReusedError,
+    SignatureExpiredError,
+    SignatureInvalidError,
+    SignatureReplayedError,
+    SignatureRequiredError,
+    SignedBodyTooLargeError,
+)
 from facefusion_site.common.errors import DomainError
+
+__all__ = [
+    "ApiKeyAddressRefusedError",
+    "ApiKeyBudgetExceededError",
+    "ApiKeyExpiredError",
+    "ApiKeyInvalidError",
+    "ApiKeyNotActiveError",
+    "ApiKeyNotFoundError",
+    "ApiKeyRequestInvalidError",
+    "ApiKeyRevokedError",
+    "HttpsRequiredError",
+    "KeyCannotManageKeysError",
+    "PasswordRefusedError",
+    "RefreshTokenReusedError",
+    "RoleRequiredError",
+    "ScopeMissingError",
+    "SecondFactorExistsError",
+    "SecondFactorMissingError",
+    "SecondFactorUnreadableError",
+    "SignInFailedError",
+    "SignatureExpiredError",
+    "SignatureInvalidError",
+    "SignatureReplayedError",
+    "SignatureRequiredError",
+    "SignedBodyTooLargeError",
+    "StepUpRefusedError",
+    "StepUpRequiredError",
+    "StepUpThrottledError",
+    "TokenInvalidError",
+    "UserExistsError",
+    "UserInactiveError",
+    "UserNotFoundError",
+    "UserRefInvalidError",
+]
 
 
 class UserNotFoundError(DomainError):

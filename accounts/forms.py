@@ -12,10 +12,11 @@ from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
 from accounts.models import User
-from accounts.types import ROLE_SCOPES, Role, Scope
+from accounts.types import ROLE_SCOPES, KeyLimits, Role, Scope
 
 
 class IssueKeyForm(forms.Form):
@@ -39,6 +40,34 @@ class IssueKeyForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
     )
 
+    allowed_networks = forms.CharField(
+        label=_("Networks"),
+        required=False,
+        help_text=_("In CIDR notation, separated by blanks; from anywhere when empty."),
+        widget=UnfoldAdminTextInputWidget,
+    )
+    daily_token_budget = forms.IntegerField(
+        label=_("Tokens a day"),
+        min_value=0,
+        max_value=2**63 - 1,
+        required=False,
+        help_text=_("What jobs of the key may set aside in one day of UTC; no limit when empty."),
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    requests_per_minute = forms.IntegerField(
+        label=_("Requests a minute"),
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        help_text=_("The limits of the account alone when empty."),
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    requires_signature = forms.BooleanField(
+        label=_("Requests that move tokens must be signed"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         allowed = ROLE_SCOPES[Role(user.role)]
@@ -53,4 +82,10 @@ class IssueKeyForm(forms.Form):
             "name": self.cleaned_data["name"],
             "scopes": self.cleaned_data["scopes"],
             "expires_at": timezone.now() + timedelta(days=days) if days else None,
+            "limits": KeyLimits(
+                allowed_networks=tuple(self.cleaned_data["allowed_networks"].split()),
+                daily_token_budget=self.cleaned_data["daily_token_budget"],
+                requests_per_minute=self.cleaned_data["requests_per_minute"],
+                requires_signature=self.cleaned_data["requires_signature"],
+            ),
         }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts import signatures
 from accounts.errors import KeyCannotManageKeysError, RoleRequiredError, ScopeMissingError
 from accounts.models import ApiKey, User
-from accounts.types import ROLE_SCOPES, Role, Scope
+from accounts.types import MONEY_SCOPES, ROLE_SCOPES, Role, Scope
 
 
 class HasScope(BasePermission):
@@ -26,6 +28,8 @@ class HasScope(BasePermission):
         Raises:
             RoleRequiredError: the user's role never includes the scope.
             ScopeMissingError: the user could, this key cannot.
+            DomainError: the key asks for signatures, the request moves tokens, and
+                ``signatures.verify`` refuses it.
         """
         user = request.user
         if not isinstance(user, User):
@@ -41,6 +45,13 @@ class HasScope(BasePermission):
                 _("This API key was issued without the scope %(scope)s.") % {"scope": required},
                 required_scope=required.value,
             )
+        if (
+            isinstance(request.auth, ApiKey)
+            and request.auth.requires_signature
+            and required in MONEY_SCOPES
+            and request.method not in SAFE_METHODS
+        ):
+            signatures.verify(request, key_id=request.auth.pk)
         return True
 
 
@@ -76,3 +87,8 @@ class IsSignedInWithoutKey(BasePermission):
         if isinstance(request.auth, ApiKey):
             raise KeyCannotManageKeysError(_("Sign in with user name and password for this."))
         return isinstance(request.user, User)
+
+
+def api_key_id(request: Request) -> uuid.UUID | None:
+    """The API key that the caller used; None for a session or an access token."""
+    return request.auth.pk if isinstance(request.auth, ApiKey) else None

@@ -75,12 +75,40 @@ ROLE_SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
 )
 
 
+# Requests that move tokens or decide about them; keys may be told to sign these.
+MONEY_SCOPES: Final = frozenset(
+    {Scope.JOBS_WRITE, Scope.RECHARGES_WRITE, Scope.WALLETS_WRITE, Scope.APPROVALS_VOTE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key may do beside its scopes.
+
+    Attributes:
+        allowed_networks: where it works from, in CIDR notation; from anywhere when empty.
+        daily_token_budget: tokens that its jobs may set aside in a day of UTC; None for no limit.
+        requests_per_minute: None for the limits of the account alone.
+        requires_signature: whether requests that move tokens must be signed.
+    """
+
+    allowed_networks: tuple[str, ...] = ()
+    daily_token_budget: int | None = None
+    requests_per_minute: int | None = None
+    requires_signature: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new API key. ``key`` is the only copy of the secret: show it once, never log it."""
+    """A new API key. ``key`` is the only copy of the secret: show it once, never log it.
+
+    Attributes:
+        signing_secret: what requests are signed with, for keys that must; None for the others.
+    """
 
     key: str
     id: uuid.UUID
+    signing_secret: str | None = None
 
     def __repr__(self) -> str:
         return f"IssuedKey(id={self.id})"

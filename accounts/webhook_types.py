@@ -32,6 +32,7 @@ class WebhookEventType(models.TextChoices):
     WALLET_CLOSED = "wallet.closed", _("The wallet was closed")
     API_KEY_ISSUED = "api_key.issued", _("An API key was issued")
     API_KEY_REVOKED = "api_key.revoked", _("An API key was revoked")
+    API_KEY_EXPOSED = "api_key.exposed", _("An API key was sent over plain HTTP")
     WEBHOOK_TEST = "webhook.test", _("A test that you asked for")
 
 

@@ -1,4 +1,4 @@
-"""What concerns every request: its id, where it came from, what its page may load."""
+"""What concerns every request: its id, who may forward it, how credentials travel, its policy."""
 
 import re
 import uuid
@@ -6,6 +6,13 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from accounts import services
+from accounts.errors import HttpsRequiredError
+from facefusion_site.common import limits
+from facefusion_site.common.clients import is_trusted_peer
+from facefusion_site.common.drf import problem_response
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # Our own pages: files of ours alone, nothing inline.
@@ -64,14 +71,64 @@ class ContentPolicyMiddleware:
         return response
 
 
-def client_ip(request: HttpRequest) -> str:
-    """Name the address a request came from, for request limits.
+class ForwardedHeadersMiddleware:
+    """Drop what a peer says about the client unless the peer is a proxy of ours.
 
-    Each of our ``TRUSTED_PROXY_HOPS`` proxies appends the address it saw to X-Forwarded-For; what
-    stands before those entries was written by the client and is ignored.
+    Stands before everything that reads those headers, Django's own HTTPS check included.
     """
-    hops: int = settings.TRUSTED_PROXY_HOPS
-    seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    if hops and len(seen) >= hops and seen[-hops]:
-        return seen[-hops]
-    return str(request.META["REMOTE_ADDR"])
+
+    _NAMES = (
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PORT",
+        "HTTP_FORWARDED",
+    )
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on, with headers that can be believed."""
+        if not is_trusted_peer(request):
+            for name in self._NAMES:
+                request.META.pop(name, None)
+        return self.get_response(request)
+
+
+class HttpsCredentialsMiddleware:
+    """Refuse credentials of the API that come over plain HTTP, and tell their owner.
+
+    Stands before the redirect to HTTPS: a client that is only redirected sends its key in clear
+    again and again, and nobody notices.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer 403, or pass the request on."""
+        if not settings.API_HTTPS_ONLY or request.is_secure():
+            return self.get_response(request)
+        if not request.path.startswith("/api/"):
+            return self.get_response(request)
+        if "Authorization" not in request.headers and "X-Api-Key" not in request.headers:
+            return self.get_response(request)
+        services.note_key_exposure(headers=request.headers)
+        return problem_response(
+            request, HttpsRequiredError(_("The credentials of this request came over plain HTTP."))
+        )
+
+
+class RateLimitHeadersMiddleware:
+    """Say in the answer which limits counted the request, and what is left of them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Add ``RateLimit`` and ``RateLimit-Policy`` where something was counted."""
+        response = self.get_response(request)
+        for name, value in limits.headers(request).items():
+            response.headers[name] = value
+        return response

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from facefusion_site.middleware import client_ip
+from facefusion_site.common.clients import client_ip
 from facefusion_site.settings import connections, local
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,17 +12,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.serializers import (
-    TokenObtainPairSerializer,
-    TokenRefreshSerializer,
-)
+from rest_framework_simplejwt.serializers import TokenObtainSerializer
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import selectors, services
 from accounts.api.serializers import (
-    AccessTokenSerializer,
     ApiKeyCreateSerializer,
     ApiKeyListSerializer,
+    ApiKeyRotateSerializer,
     ApiKeySerializer,
     IssuedKeySerializer,
     RefreshSerializer,
@@ -30,13 +27,17 @@ from accounts.api.serializers import (
     TokenPairSerializer,
 )
 from accounts.errors import (
+    ApiKeyNotActiveError,
     ApiKeyNotFoundError,
     ApiKeyRequestInvalidError,
     KeyCannotManageKeysError,
+    RefreshTokenReusedError,
     SignInFailedError,
     TokenInvalidError,
 )
+from accounts.models import ApiKey, User
 from accounts.permissions import IsSignedInWithoutKey
+from accounts.types import IssuedKey
 from facefusion_site.common.drf import user_id
 from facefusion_site.common.errors import (
     InvalidRequestError,
@@ -74,12 +75,13 @@ class TokenView(APIView):
         """Exchange user name and password for an access and a refresh token."""
         body = SignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        pair = TokenObtainPairSerializer(data=body.validated_data, context={"request": request})
+        pair = TokenObtainSerializer(data=body.validated_data, context={"request": request})
         try:
             pair.is_valid(raise_exception=True)
         except AuthenticationFailed as error:
             raise SignInFailedError(_("The user name or the password is wrong.")) from error
-        return Response(TokenPairSerializer(pair.validated_data).data)
+        assert isinstance(pair.user, User), "the serializer has found the user"
+        return _pair(services.open_sign_in(user=pair.user))
 
 
 class TokenRefreshView(APIView):
@@ -93,10 +95,11 @@ class TokenRefreshView(APIView):
         summary="Renew an access token",
         tags=["accounts"],
         request=RefreshSerializer,
-        responses={200: AccessTokenSerializer}
+        responses={200: TokenPairSerializer}
         | problems(
             InvalidRequestError,
             TokenInvalidError,
+            RefreshTokenReusedError,
             RateLimitedError,
             ServiceUnavailableError,
             is_public=True,
@@ -105,17 +108,10 @@ class TokenRefreshView(APIView):
     )
     @limit(group="login", rate="LOGIN_RATE", key="ip", is_fail_open=False)
     def post(self, request: Request) -> Response:
-        """Exchange a refresh token for a new access token."""
+        """Exchange a refresh token for a new pair; one that comes twice ends the sign-in."""
         body = RefreshSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        renewed = TokenRefreshSerializer(data=body.validated_data)
-        try:
-            renewed.is_valid(raise_exception=True)
-        except (TokenError, AuthenticationFailed) as error:
-            raise TokenInvalidError(
-                _("The refresh token is wrong or has expired, or its account is switched off.")
-            ) from error
-        return Response(AccessTokenSerializer(renewed.validated_data).data)
+        return _pair(services.renew_sign_in(refresh=body.validated_data["refresh"]))
 
 
 class ApiKeyListView(APIView):
@@ -147,12 +143,9 @@ class ApiKeyListView(APIView):
         body = ApiKeyCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         caller_id = user_id(request)
-        issued = services.issue_api_key(user_id=caller_id, **body.validated_data)
-        row = selectors.api_key(key_id=issued.id, user_id=caller_id)
-        answer = ApiKeySerializer(row).data | {"key": issued.key}
-        return Response(
-            answer, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"}
-        )
+        wanted = {name: body.validated_data[name] for name in ("name", "scopes", "expires_at")}
+        issued = services.issue_api_key(user_id=caller_id, limits=body.to_limits(), **wanted)
+        return _issued(selectors.api_key(key_id=issued.id, user_id=caller_id), issued)
 
 
 class ApiKeyView(APIView):
@@ -170,3 +163,45 @@ class ApiKeyView(APIView):
         """Revoke a key at once. Revoking it again changes nothing."""
         services.revoke_api_key(key_id=key_id, user_id=user_id(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ApiKeyRotateView(APIView):
+    """The replacement of a key, with time to bring the new one everywhere."""
+
+    permission_classes = [IsSignedInWithoutKey]
+
+    @extend_schema(
+        operation_id="api_keys_rotate",
+        summary="Rotate an API key",
+        tags=["accounts"],
+        request=ApiKeyRotateSerializer,
+        responses={201: IssuedKeySerializer}
+        | problems(
+            InvalidRequestError,
+            ApiKeyNotFoundError,
+            ApiKeyNotActiveError,
+            KeyCannotManageKeysError,
+        ),
+    )
+    def post(self, request: Request, key_id: uuid.UUID) -> Response:
+        """A new key with the same rights; the old one works `grace_s` seconds more."""
+        body = ApiKeyRotateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        caller_id = user_id(request)
+        issued = services.rotate_api_key(
+            key_id=key_id, user_id=caller_id, grace_s=body.validated_data["grace_s"]
+        )
+        return _issued(selectors.api_key(key_id=issued.id, user_id=caller_id), issued)
+
+
+def _issued(row: ApiKey, issued: IssuedKey) -> Response:
+    answer = ApiKeySerializer(row).data | {
+        "key": issued.key,
+        "signing_secret": issued.signing_secret,
+    }
+    return Response(answer, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
+
+
+def _pair(token: RefreshToken) -> Response:
+    pair = {"access": str(token.access_token), "refresh": str(token)}
+    return Response(TokenPairSerializer(pair).data, headers={"Cache-Control": "no-store"})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from accounts.types import Plan, Role, Scope
+from accounts.types import KeyLimits, Plan, Role, Scope
+
+_DAY_S: Final = 24 * 60 * 60
+_INT_MAX: Final = 2**31 - 1
+_BIGINT_MAX: Final = 2**63 - 1
 
 
 class SignInSerializer(serializers.Serializer[Any]):
@@ -23,16 +27,11 @@ class RefreshSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(max_length=4096)
 
 
-class AccessTokenSerializer(serializers.Serializer[Any]):
-    """A short-lived token for the Authorization header."""
-
-    access = serializers.CharField()
-
-
-class TokenPairSerializer(AccessTokenSerializer):
+class TokenPairSerializer(serializers.Serializer[Any]):
     """An access token, and the refresh token that renews it."""
 
-    refresh = serializers.CharField()
+    access = serializers.CharField(help_text=_("Short-lived, for the Authorization header."))
+    refresh = serializers.CharField(help_text=_("Works once: keep the newest."))
 
 
 class UserSerializer(serializers.Serializer[Any]):
@@ -95,6 +94,46 @@ class ApiKeyCreateSerializer(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    allowed_networks = serializers.ListField(
+        child=serializers.CharField(max_length=43),
+        required=False,
+        default=list,
+        help_text=_("CIDR notation, IPv4 or IPv6; from anywhere when empty."),
+    )
+    daily_token_budget = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=_BIGINT_MAX,
+        help_text=_("Tokens that jobs of this key may set aside in one day of UTC."),
+    )
+    requests_per_minute = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=_INT_MAX
+    )
+    requires_signature = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text=_("Requests that move tokens must be signed."),
+    )
+
+    def to_limits(self) -> KeyLimits:
+        """What the key may do beside its scopes."""
+        data = self.validated_data
+        return KeyLimits(
+            allowed_networks=tuple(data["allowed_networks"]),
+            daily_token_budget=data["daily_token_budget"],
+            requests_per_minute=data["requests_per_minute"],
+            requires_signature=data["requires_signature"],
+        )
+
+
+class ApiKeyRotateSerializer(serializers.Serializer[Any]):
+    """How long the old key works beside the new one."""
+
+    grace_s = serializers.IntegerField(
+        required=False, default=_DAY_S, min_value=0, max_value=30 * _DAY_S
+    )
 
 
 class ApiKeySerializer(serializers.Serializer[Any]):
@@ -108,6 +147,15 @@ class ApiKeySerializer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
+    last_used_from = serializers.IPAddressField(allow_null=True)
+    exposed_at = serializers.DateTimeField(
+        allow_null=True, help_text=_("When it last came over plain HTTP: replace it then.")
+    )
+    allowed_networks = serializers.ListField(child=serializers.CharField())
+    daily_token_budget = serializers.IntegerField(allow_null=True)
+    requests_per_minute = serializers.IntegerField(allow_null=True)
+    requires_signature = serializers.BooleanField()
+    replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
 
 
 class ApiKeyListSerializer(serializers.Serializer[Any]):
@@ -120,6 +168,9 @@ class IssuedKeySerializer(ApiKeySerializer):
     """A new key with its secret, shown this once."""
 
     key = serializers.CharField()
+    signing_secret = serializers.CharField(
+        allow_null=True, help_text=_("For keys that sign; it is not shown again.")
+    )
 
 
 class PasswordSerializer(serializers.Serializer[Any]):

@@ -10,6 +10,11 @@ urlpatterns = [
     path("me", views.MeView.as_view(), name="api-me"),
     path("api-keys", credentials.ApiKeyListView.as_view(), name="api-keys"),
     path("api-keys/<uuid:key_id>", credentials.ApiKeyView.as_view(), name="api-key"),
+    path(
+        "api-keys/<uuid:key_id>/rotate",
+        credentials.ApiKeyRotateView.as_view(),
+        name="api-key-rotate",
+    ),
     path("second-factor", second_factor.SecondFactorView.as_view(), name="api-second-factor"),
     path(
         "second-factor/confirm",

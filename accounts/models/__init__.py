@@ -1,7 +1,8 @@
 """Users, their API keys, second factors and webhooks."""
 
-from accounts.models.api_keys import ApiKey
+from accounts.models.api_keys import ApiKey, ApiKeySpending
 from accounts.models.factors import Authenticator, RecoveryCode, StepUpGrant
+from accounts.models.sign_ins import RefreshFamily
 from accounts.models.users import User, UserManager, generate_user_ref
 from accounts.models.webhooks import (
     BalanceAlert,
@@ -13,9 +14,11 @@ from accounts.models.webhooks import (
 
 __all__ = [
     "ApiKey",
+    "ApiKeySpending",
     "Authenticator",
     "BalanceAlert",
     "RecoveryCode",
+    "RefreshFamily",
     "StepUpGrant",
     "User",
     "UserManager",

@@ -1,4 +1,4 @@
-"""API keys."""
+"""API keys, and what they have spent."""
 
 from __future__ import annotations
 
@@ -28,6 +28,41 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+    last_used_from = models.GenericIPAddressField(_("last used from"), null=True, blank=True)
+    exposed_at = models.DateTimeField(
+        _("sent in clear at"),
+        null=True,
+        blank=True,
+        help_text=_("When the key last came over plain HTTP, where others may have read it."),
+    )
+    allowed_networks = ArrayField(
+        models.CharField(max_length=43),
+        default=list,
+        blank=True,
+        verbose_name=_("allowed networks"),
+        help_text=_("The key works from these networks only; from anywhere when empty."),
+    )
+    daily_token_budget = models.PositiveBigIntegerField(
+        _("daily token budget"),
+        null=True,
+        blank=True,
+        help_text=_("Tokens that jobs of this key may set aside in one day of UTC."),
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True
+    )
+    requires_signature = models.BooleanField(_("requires signatures"), default=False)
+    # Shared by a key and those that replace it: a rotation must not double the day's budget.
+    lineage = models.UUIDField(default=uuid.uuid4, editable=False)
+    replaced_by = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        editable=False,
+        verbose_name=_("replaced by"),
+    )
 
     class Meta:
         verbose_name = _("API key")
@@ -37,7 +72,29 @@ class ApiKey(models.Model):
             models.CheckConstraint(
                 name="accounts_key_has_scope", condition=models.Q(scopes__len__gt=0)
             ),
+            models.CheckConstraint(
+                name="accounts_key_rate_positive",
+                condition=models.Q(requests_per_minute=None) | models.Q(requests_per_minute__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.last4})"
+
+
+class ApiKeySpending(models.Model):
+    """Tokens that the keys of one lineage have set aside on one day of UTC."""
+
+    lineage = models.UUIDField(_("lineage"))
+    day = models.DateField(_("day"))
+    tokens = models.PositiveBigIntegerField(_("tokens"))
+
+    class Meta:
+        verbose_name = _("spending of an API key")
+        verbose_name_plural = _("spending of API keys")
+        constraints = [
+            models.UniqueConstraint(name="accounts_key_spending_day", fields=["lineage", "day"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tokens} tokens on {self.day}"

@@ -1,6 +1,14 @@
 """What others may ask of accounts."""
 
-from accounts.services.api_keys import issue_api_key, note_key_use, revoke_api_key
+from accounts.services.api_keys import (
+    issue_api_key,
+    note_key_exposure,
+    note_key_use,
+    revoke_api_key,
+    rotate_api_key,
+)
+from accounts.services.key_budgets import give_back_key_budget, spend_key_budget
+from accounts.services.sign_ins import open_sign_in, renew_sign_in, revoke_sign_ins
 from accounts.services.users import register_user, set_password, set_role, system_user
 from accounts.services.webhook_endpoints import (
     change_endpoint,
@@ -26,19 +34,26 @@ __all__ = [
     "delete_endpoint",
     "enqueue_webhook",
     "enqueue_webhooks",
+    "give_back_key_budget",
     "issue_api_key",
     "note_balances",
+    "note_key_exposure",
     "note_key_use",
+    "open_sign_in",
     "reencrypt_endpoints",
     "register_user",
+    "renew_sign_in",
     "replay_delivery",
     "replay_range",
     "revoke_api_key",
+    "revoke_sign_ins",
+    "rotate_api_key",
     "rotate_secret",
     "send_test",
     "set_balance_alert",
     "set_password",
     "set_role",
+    "spend_key_budget",
     "switch_endpoint_off",
     "system_user",
 ]

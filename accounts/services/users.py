@@ -21,6 +21,7 @@ from accounts.errors import (
     UserRefInvalidError,
 )
 from accounts.models import User, generate_user_ref
+from accounts.services.sign_ins import revoke_sign_ins
 from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Role
 
 log = structlog.get_logger(__name__)
@@ -116,6 +117,7 @@ def set_password(*, user_id: int, password: str) -> None:
     _check_password(password, username=user.username, email=user.email)
     user.set_password(password)
     user.save(update_fields=["password"])
+    revoke_sign_ins(user_id=user.pk)
 
 
 def _taken_field(error: IntegrityError) -> str:

@@ -172,6 +172,7 @@ def test_access_token_journey(user):
     renewed = client.post(
         "/api/v1/auth/token/refresh", {"refresh": pair.json()["refresh"]}, format="json"
     )
+    assert renewed.json()["refresh"] != pair.json()["refresh"]
     me = client_with(renewed.json()["access"]).get("/api/v1/me")
     assert me.json()["username"] == "mia"
     assert "jobs:write" in me.json()["scopes"]

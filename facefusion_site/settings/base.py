@@ -15,6 +15,7 @@ from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
+from facefusion_site.settings.security import *
 from facefusion_site.settings.webhooks import *
 
 # Lets ``ModelAdmin[User]`` be written; without it the generic classes of Django fail at run time.
@@ -46,9 +47,12 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "facefusion_site.health.HealthMiddleware",
+    "facefusion_site.middleware.ForwardedHeadersMiddleware",
+    "facefusion_site.middleware.RequestIdMiddleware",
+    "facefusion_site.middleware.HttpsCredentialsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "facefusion_site.middleware.RequestIdMiddleware",
+    "facefusion_site.middleware.RateLimitHeadersMiddleware",
     "facefusion_site.middleware.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -119,10 +123,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
-# Proxies of ours in front: their X-Forwarded-For and X-Forwarded-Proto are believed. With 0, a
-# client that sends these headers itself gains nothing.
-TRUSTED_PROXY_HOPS = env.int("TRUSTED_PROXY_HOPS", default=0)
-RATELIMIT_IP_META_KEY = "facefusion_site.middleware.client_ip"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
@@ -140,6 +140,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttles.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import services as accounts_services
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
 from facefusion_site.common.errors import DomainError, InvalidRequestError
@@ -105,12 +106,17 @@ def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
 
 @transaction.atomic(durable=True)
 def create_job_batch(
-    *, owner_id: int, order: BatchOrder, idempotency_key: str
+    *,
+    owner_id: int,
+    order: BatchOrder,
+    idempotency_key: str,
+    api_key_id: uuid.UUID | None = None,
 ) -> tuple[uuid.UUID, bool]:
     """Make jobs of all rows that can be jobs, with a bounded number of statements.
 
     Owns its transaction. Rows are priced as prices are now; ``max_tokens`` is what keeps the caller
-    safe from a price that rose. Jobs beyond the places of the account wait for their turn.
+    safe from a price that rose. Jobs beyond the places of the account wait for their turn. The
+    daily budget of the key ``api_key_id`` covers all of it, or refuses it.
 
     Returns:
         The batch, and whether an earlier request with this key made it.
@@ -120,6 +126,7 @@ def create_job_batch(
         IdempotencyKeyReusedError: the key was used with another request.
         PriceAboveLimitError: all of it costs more than ``max_tokens``; nothing is stored.
         BatchRefusedError: a row of an atomic batch cannot be a job; nothing is stored.
+        ApiKeyBudgetExceededError: the key has less left for today; nothing is stored.
         InsufficientTokensError: the wallet cannot cover an atomic batch; nothing is stored.
         WalletFrozenError: an operator keeps the wallet frozen; nothing is stored.
         WalletClosedError: the wallet is closed; nothing is stored.
@@ -145,7 +152,10 @@ def create_job_batch(
         if earlier is None:
             raise
         return earlier, True
+    # Before the wallet is locked; what the wallet then does not cover is given back below.
+    accounts_services.spend_key_budget(key_id=api_key_id, tokens=plan.tokens)
     _fill(batch, order, plan)
+    accounts_services.give_back_key_budget(key_id=api_key_id, tokens=plan.tokens - batch.tokens)
     for job_id in dispatch.take_places(owner_id=owner_id):
         send_on_commit(tasks.run_swap_job, job_id=str(job_id))
     transaction.on_commit(

@@ -10,12 +10,14 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.permissions import ScopedView
+from accounts.errors import ApiKeyBudgetExceededError
+from accounts.permissions import ScopedView, api_key_id
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.errors import (
     InvalidRequestError,
     ParseError,
     RateLimitedError,
+    ServiceUnavailableError,
     UnsupportedMediaTypeError,
 )
 from facefusion_site.common.limits import limit
@@ -48,6 +50,8 @@ class JobBatchListView(ScopedView):
                 ParseError,
                 UnsupportedMediaTypeError,
                 RateLimitedError,
+                ServiceUnavailableError,
+                ApiKeyBudgetExceededError,
                 BatchRefusedError,
                 PriceAboveLimitError,
                 InsufficientTokensError,
@@ -57,7 +61,7 @@ class JobBatchListView(ScopedView):
         },
         examples=[schema.BATCH_REQUEST, schema.IMAGE_SET_REQUEST],
     )
-    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    @limit(group="jobs", rate="JOBS_RATE", key="user", is_fail_open=False)
     def post(self, request: Request) -> Response:
         """Up to 1,000 jobs with one price and an outcome for each row; `dry_run` writes nothing."""
         key = idempotency.require_key(request)
@@ -68,7 +72,10 @@ class JobBatchListView(ScopedView):
             preview = services.preview_job_batch(owner_id=owner_id, order=order)
             return Response(serializers.BatchPreviewSerializer(preview).data)
         batch_id, is_replay = services.create_job_batch(
-            owner_id=owner_id, order=order, idempotency_key=key
+            owner_id=owner_id,
+            order=order,
+            idempotency_key=key,
+            api_key_id=api_key_id(request),
         )
         headers = {"Location": reverse("job-batch", kwargs={"batch_id": batch_id})}
         if is_replay:

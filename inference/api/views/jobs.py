@@ -13,7 +13,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.permissions import ScopedView
+from accounts.errors import ApiKeyBudgetExceededError
+from accounts.permissions import ScopedView, api_key_id
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.errors import (
     InvalidRequestError,
@@ -61,6 +62,7 @@ _SUBMIT_ERRORS: Final = (
     *KEY_PROBLEMS,
     InvalidRequestError,
     ParseError,
+    ApiKeyBudgetExceededError,
     InsufficientTokensError,
     WalletFrozenError,
     WalletClosedError,
@@ -69,6 +71,7 @@ _SUBMIT_ERRORS: Final = (
     QuoteRedeemedError,
     UnsupportedMediaTypeError,
     RateLimitedError,
+    ServiceUnavailableError,
 )
 
 
@@ -110,7 +113,7 @@ class JobListView(ScopedView):
         },
         examples=[schema.JOB_REQUEST, schema.JOB_ANSWER],
     )
-    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    @limit(group="jobs", rate="JOBS_RATE", key="user", is_fail_open=False)
     def post(self, request: Request) -> Response:
         """Redeems a quote: its tokens are held now, and charged only for a result."""
         key = idempotency.require_key(request)
@@ -121,6 +124,7 @@ class JobListView(ScopedView):
             quote_id=data["quote_id"],
             start_deadline_s=data.get("start_deadline_s"),
             idempotency_key=key,
+            api_key_id=api_key_id(request),
         )
         return _submitted(request, submitted)
 
@@ -207,7 +211,7 @@ class JobRetryView(ScopedView):
             ),
         },
     )
-    @limit(group="jobs", rate="JOBS_RATE", key="user")
+    @limit(group="jobs", rate="JOBS_RATE", key="user", is_fail_open=False)
     def post(self, request: Request, job_id: uuid.UUID) -> Response:
         """A new job with the same uploads and options, at the price of now or of a quote."""
         key = idempotency.require_key(request)
@@ -218,6 +222,7 @@ class JobRetryView(ScopedView):
             quote_id=data.get("quote_id"),
             start_deadline_s=data.get("start_deadline_s"),
             idempotency_key=key,
+            api_key_id=api_key_id(request),
         )
         return _submitted(request, submitted)
 

@@ -1,0 +1,38 @@
+"""The daily budget of an API key, where jobs set tokens aside."""
+
+from __future__ import annotations
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts import services as accounts_services
+from accounts.types import KeyLimits
+from inference.models import SwapJob
+from inference.tests import factories
+from tokens.models import Hold
+
+pytestmark = pytest.mark.django_db
+
+
+def submit(key, quote, name):
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    return client.post(
+        "/api/v1/jobs", {"quote_id": str(quote.pk)}, format="json", HTTP_IDEMPOTENCY_KEY=name
+    )
+
+
+def test_a_job_beyond_the_keys_day_is_refused_and_holds_nothing():
+    user = factories.make_user(tokens=50)
+    quotes = [factories.make_quote(owner_id=user.pk) for _ in range(2)]
+    issued = accounts_services.issue_api_key(
+        user_id=user.pk,
+        name="shop",
+        scopes=["jobs:write"],
+        limits=KeyLimits(daily_token_budget=quotes[0].tokens),
+    )
+    assert submit(issued.key, quotes[0], "one").status_code == 202
+    refused = submit(issued.key, quotes[1], "two")
+    assert (refused.status_code, refused.json()["code"]) == (402, "api_key_budget_exceeded")
+    assert submit(issued.key, quotes[0], "one").status_code == 200
+    assert SwapJob.objects.count() == Hold.objects.count() == 1
