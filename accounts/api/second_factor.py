@@ -58,6 +58,7 @@ class SecondFactorView(APIView):
 
     @extend_schema(
         operation_id="second_factor_get",
+        summary="Show your second factor",
         tags=["accounts"],
         responses={200: SecondFactorSerializer} | problems(KeyCannotManageKeysError),
     )
@@ -74,6 +75,7 @@ class SecondFactorView(APIView):
 
     @extend_schema(
         operation_id="second_factor_enrol",
+        summary="Begin to set up a second factor",
         tags=["accounts"],
         request=PasswordSerializer,
         responses={201: EnrolmentSerializer}
@@ -107,6 +109,7 @@ class SecondFactorConfirmView(APIView):
 
     @extend_schema(
         operation_id="second_factor_confirm",
+        summary="Confirm a second factor",
         tags=["accounts"],
         request=CodeSerializer,
         responses={200: RecoveryCodesSerializer} | CODE_PROBLEMS,
@@ -129,6 +132,7 @@ class RecoveryCodesView(APIView):
 
     @extend_schema(
         operation_id="recovery_codes_renew",
+        summary="Replace the recovery codes",
         tags=["accounts"],
         parameters=[step_up.CODE_PARAMETER],
         request=None,
@@ -148,6 +152,7 @@ class StepUpView(APIView):
 
     @extend_schema(
         operation_id="step_up",
+        summary="Prove your second factor",
         tags=["accounts"],
         request=CodeSerializer,
         responses={200: StepUpSerializer} | CODE_PROBLEMS,

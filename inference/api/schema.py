@@ -197,6 +197,7 @@ JOB_ANSWER: Final = OpenApiExample(
         "error": None,
         "output": None,
         "faces": [],
+        "people": [],
         "report": None,
         "receipt": {
             "quoted": 1,
