@@ -95,10 +95,6 @@ shell: $(STAMP) ## Open Django's shell
 client: $(STAMP) ## Build the wheel of the Python client into dist/
 	@$(PY) -m uv build --quiet --wheel --out-dir dist clients/python
 
-.PHONY: client
-client: $(STAMP) ## Build the wheel of the Python client into dist/
-	@$(PY) -m uv build --quiet --wheel --out-dir dist clients/python
-
 # --- Measure --------------------------------------------------------------------------------------
 .PHONY: bench-api bench-ledger bench-engine bench-quality
 bench-api: $(STAMP) ## Measure the API beside a bare Django view (ARGS=--quick: half a minute)
@@ -170,9 +166,6 @@ schema-check: $(STAMP)
 		$(MANAGE) spectacular --file .data/openapi.yaml --validate --fail-on-warn
 	@diff -u docs/openapi.yaml .data/openapi.yaml \
 		|| { echo "error: docs/openapi.yaml is not what the code serves; run: make schema" >&2; exit 1; }
-
-schema-lint: $(STAMP) ## Check that the API schema is valid and complete, examples included
-	@$(PY) -m facefusion_site.openapi_lint docs/openapi.yaml
 
 schema-lint: $(STAMP) ## Check that the API schema is valid and complete, examples included
 	@$(PY) -m facefusion_site.openapi_lint docs/openapi.yaml
