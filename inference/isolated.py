@@ -105,10 +105,10 @@ def close() -> None:
 Row = type[SwapJob] | type[SwapSegment] | type[FaceSearch]
 
 
-def _attempt_after(model: Row, **row: object) -> int | None:
+def _attempt_after(model: Row, **row: object) -> int:
     """The number that the next claim of a row will have: whoever has another is not our process."""
     attempt = model.objects.filter(**row).values_list("attempt", flat=True).first()
-    return None if attempt is None else attempt + 1
+    return 0 if attempt is None else attempt + 1
 
 
 def _lease_watch(model: Row, **row: object) -> Callable[[], bool]:
@@ -123,7 +123,7 @@ def _lease_watch(model: Row, **row: object) -> Callable[[], bool]:
     return is_stalled
 
 
-def _fail_job(job_id: uuid.UUID, *, attempt: int | None, detail: str) -> None:
+def _fail_job(job_id: uuid.UUID, *, attempt: int, detail: str) -> None:
     with transaction.atomic(durable=True):
         job = endings.locked().filter(pk=job_id, status=SwapJob.Status.RUNNING).first()
         if job is None or job.attempt != attempt or job.lease_expires_at is None:
@@ -132,7 +132,7 @@ def _fail_job(job_id: uuid.UUID, *, attempt: int | None, detail: str) -> None:
     handlers.discard_results(job_id=job_id, keep_key=None)
 
 
-def _fail_segment(job_id: uuid.UUID, *, index: int, attempt: int | None, detail: str) -> None:
+def _fail_segment(job_id: uuid.UUID, *, index: int, attempt: int, detail: str) -> None:
     with transaction.atomic(durable=True):
         job = endings.locked().filter(pk=job_id, status=SwapJob.Status.RUNNING).first()
         is_ours = SwapSegment.objects.filter(

@@ -142,7 +142,7 @@ def test_crash_of_somebody_elses_attempt_ends_nothing(act, job) -> None:
     assert job.status == Status.RUNNING
 
 
-def test_crash_while_looking_for_faces_ends_the_search(act) -> None:
+def test_crash_while_looking_for_faces_ends_the_search(act, monkeypatch) -> None:
     process = act("work")
     user = factories.make_user()
     asset = factories.make_asset(owner_id=user.pk)
@@ -153,7 +153,7 @@ def test_crash_while_looking_for_faces_ends_the_search(act) -> None:
         FaceSearch.objects.update(status="RUNNING", attempt=1, lease_expires_at=search.created_at)
         raise ProcessCrashedError("SIGSEGV")
 
-    process.do = crash  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(process, "do", crash)
     assert isolated.find_faces(search_id=search.pk) is False
 
     search.refresh_from_db()
