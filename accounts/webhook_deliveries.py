@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 Status = WebhookDelivery.Status
 Reason = WebhookEndpoint.Reason
 
+# Claims follow each other, or two at once would both count the calls of an endpoint before theirs.
+CLAIM_LOCK_SQL = "SELECT pg_advisory_xact_lock(hashtextextended('accounts.webhook_claim', 0))"
 API_VERSION: Final = "1"
 WORKER_LOST: Final = "worker_lost"
 SECRET_UNREADABLE: Final = "secret_unreadable"  # noqa: S105  # the name of a fault
@@ -77,6 +79,7 @@ def count_due(*, limit: int) -> int:
 def claim() -> Outgoing | None:
     """Take the delivery that is due for the longest, of endpoints that are not busy already."""
     with connection.cursor() as cursor:
+        cursor.execute(CLAIM_LOCK_SQL)
         cursor.execute(CLAIM_SQL, _due_parameters(1) | {"lease_s": settings.WEBHOOK_LEASE_S})
         taken = cursor.fetchone()
     if taken is None:

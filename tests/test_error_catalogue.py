@@ -17,8 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError
 from django.test import override_settings
 from django.utils import timezone, translation
 from rest_framework.test import APIClient
@@ -31,6 +32,9 @@ from facefusion_site.common import drf, errors
 from facefusion_site.common.errors import DomainError
 from inference.errors import failure_codes, failure_text
 from inference.tests import factories
+from tokens.errors import RechargeBusyError
+from tokens.models import RechargeBatch
+from tokens.services.recharge import create
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("facefusion_site", "accounts", "tokens", "inference")
@@ -126,6 +130,20 @@ def test_the_page_has_an_anchor_for_every_code_of_every_kind():
         assert str(failure_text(code)) in page
 
 
+def test_a_recharge_that_meets_others_twice_is_busy():
+    tries: list[int] = []
+
+    def meet_others() -> RechargeBatch:
+        tries.append(1)
+        raise OperationalError from psycopg.errors.DeadlockDetected()
+
+    with pytest.raises(RechargeBusyError) as refused:
+        create(draft=meet_others, rows=list)
+
+    assert len(tries) == 2
+    assert (refused.value.code, refused.value.retryable) == ("recharge_busy", True)
+
+
 @dataclass(frozen=True)
 class Trigger:
     """A real request that is refused with this code."""
@@ -205,19 +223,6 @@ class World:
         with override_settings(WEBHOOK_ENDPOINTS_MAX=0):
             return self.post(self.person, "webhook-endpoints", {"url": "https://receiver.example/"})
 
-    def busy_recharge(self) -> Any:
-        """Somebody else holds the wallet for longer than a recharge waits."""
-        body = {"users": [self.user.user_ref], "amount": 1, "operator": "x", "reason": "x"}
-        other = connection.copy()
-        try:
-            other.set_autocommit(False)
-            with other.cursor() as cursor:
-                cursor.execute("LOCK TABLE tokens_wallet IN EXCLUSIVE MODE")
-                return self.post(self.staff, "recharge-batches", body, idempotency_key="busy")
-        finally:
-            other.rollback()
-            other.close()
-
     def _as(self, user: User) -> APIClient:
         client = _client()
         client.force_authenticate(user)
@@ -275,7 +280,6 @@ TRIGGERS = [
         "recharge_batch_not_found", lambda w: w.staff.get(f"/api/v1/recharge-batches/{UNKNOWN}")
     ),
     Trigger("approval_not_found", lambda w: w.staff.get(f"/api/v1/approvals/{UNKNOWN}")),
-    Trigger("recharge_busy", lambda w: w.busy_recharge()),
     Trigger(
         "webhook_url_refused",
         lambda w: w.post(w.person, "webhook-endpoints", {"url": "https://127.0.0.1/"}),

@@ -23,7 +23,7 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs" / "webhooks.md").read_text(
 
 def example(language: str) -> str:
     (code,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    return code
+    return str(code)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def receiver(settings, tmp_path):
 def act(console, path: str, action: str, row) -> str:
     answer = console.post(path, {"action": action, "_selected_action": [str(row.pk)]}, follow=True)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def test_a_delivery_is_shown_with_its_tries_and_without_secrets(console, receiver):

@@ -51,7 +51,8 @@ def receiver(settings, tmp_path):
 def create(client, **body) -> dict[str, Any]:
     answer = client.post(ENDPOINTS, {"url": URL} | body, format="json")
     assert answer.status_code == 201, answer.data
-    return answer.json()
+    created: dict[str, Any] = answer.json()
+    return created
 
 
 def test_the_life_of_an_endpoint(client):
@@ -256,7 +257,7 @@ def test_a_range_that_cannot_be_replayed_is_refused(client, user, settings):
     client.patch(f"{ENDPOINTS}/{endpoint['id']}", {"is_enabled": False}, format="json")
     off = client.post(path, {"from": begin, "to": end}, format="json")
     assert (off.status_code, off.json()["code"]) == (409, "webhook_endpoint_disabled")
-    delivery = WebhookDelivery.objects.first()
+    delivery = WebhookDelivery.objects.earliest("created_at")
     assert client.post(f"{DELIVERIES}/{delivery.pk}/replay").status_code == 409
     client.delete(f"{ENDPOINTS}/{endpoint['id']}")
     assert client.post(f"{DELIVERIES}/{delivery.pk}/replay").status_code == 409
