@@ -32,10 +32,10 @@ def request(*, asset: MediaAsset) -> tuple[FaceSearch, bool]:
     Returns:
         The search, and whether its message must be sent.
     """
-    search, is_new = FaceSearch.objects.get_or_create(asset=asset, model_set=FACE_MODEL_SET)
+    locked = FaceSearch.objects.select_for_update(no_key=True)
+    search, is_new = locked.get_or_create(asset=asset, model_set=FACE_MODEL_SET)
     if is_new:
         return search, True
-    search = FaceSearch.objects.select_for_update(no_key=True).get(pk=search.pk)
     if search.status not in (Status.FAILED, Status.EXPIRED):
         return search, False
     search.status = Status.QUEUED
@@ -83,15 +83,20 @@ def finish(*, claim: FaceClaim, faces: Sequence[AssetFace], counts: FaceCounts) 
     """Keep what was found, in place of what was found before.
 
     Returns:
-        False when somebody else owns the search, or it is forgotten; then nothing changes.
+        False when somebody else owns the search, it is forgotten, or its upload is being deleted;
+        then nothing changes.
     """
-    is_owner = _owned(claim).update(
-        status=Status.DONE,
-        lease_expires_at=None,
-        samples_count=counts.samples,
-        turned_away_count=counts.turned_away,
-        left_out_count=counts.left_out,
-        expires_at=Now() + dt.timedelta(seconds=settings.FACES_TTL_S),
+    is_owner = (
+        _owned(claim)
+        .filter(asset__status=MediaAsset.Status.READY)
+        .update(
+            status=Status.DONE,
+            lease_expires_at=None,
+            samples_count=counts.samples,
+            turned_away_count=counts.turned_away,
+            left_out_count=counts.left_out,
+            expires_at=Now() + dt.timedelta(seconds=settings.FACES_TTL_S),
+        )
     )
     if not is_owner:
         return False

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from inference import face_handlers, face_transitions, storage, tasks
-from inference.models import AssetFace, FaceSearch
+from inference.models import AssetFace, FaceSearch, MediaAsset
 from inference.pipeline.engine import DETECTOR, LANDMARKER, RECOGNISER
 from inference.tests import factories, real_engine
 from inference.tests.faces.steps import ASSETS, find, from_left, upload
@@ -180,6 +180,18 @@ def test_forgetting_ends_a_search_that_is_under_way(client, user, couple, media_
         assert face_handlers.find_faces(search_id=search.pk) is False
 
     assert FaceSearch.objects.count() == AssetFace.objects.count() == 0
+    assert thumbnails(media_root) == []
+
+
+def test_an_upload_that_is_deleted_meanwhile_keeps_no_faces(client, user, couple, media_root):
+    asset = upload(user, couple)
+    client.post(f"{ASSETS}/{asset.pk}/faces")
+    search = FaceSearch.objects.get()
+    MediaAsset.objects.filter(pk=asset.pk).update(status="DELETING")
+
+    assert face_handlers.find_faces(search_id=search.pk) is False
+
+    assert AssetFace.objects.count() == 0
     assert thumbnails(media_root) == []
 
 
