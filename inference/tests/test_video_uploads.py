@@ -150,7 +150,14 @@ def test_started_seconds_of_the_wanted_part_are_priced(priced, video, ms, tokens
     assert answer.data["operation"] == "video_swap"
     assert answer.data["tokens"] == tokens
     assert answer.data["lines"] == [
-        {"operation": "video_swap", "quantity": ms, "unit_price": 10, "tokens": tokens}
+        {
+            "operation": "video_swap",
+            "quantity": ms,
+            "units": tokens // 10,
+            "unit_price": 10,
+            "multiplier": 1.0,
+            "total": tokens,
+        }
     ]
     assert answer.data["options"]["video"]["start_s"] == video.get("start_s", 0)
 
