@@ -34,5 +34,5 @@ def test_a_job_beyond_the_keys_day_is_refused_and_holds_nothing():
     assert submit(issued.key, quotes[0], "one").status_code == 202
     refused = submit(issued.key, quotes[1], "two")
     assert (refused.status_code, refused.json()["code"]) == (402, "api_key_budget_exceeded")
-    assert submit(issued.key, quotes[0], "one").status_code == 200
+    assert submit(issued.key, quotes[0], "one")["Idempotency-Replayed"] == "true"
     assert SwapJob.objects.count() == Hold.objects.count() == 1
