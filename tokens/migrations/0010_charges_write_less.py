@@ -27,7 +27,8 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             sql=text("sound_rows"),
             reverse_sql="""
-                DROP FUNCTION tokens_transfer_is_sound, tokens_hold_is_sound
+                DROP FUNCTION tokens_transfer_is_sound, tokens_hold_is_sound,
+                    tokens_lot_is_sound
             """,
         ),
         migrations.RemoveConstraint(
@@ -62,6 +63,20 @@ class Migration(migrations.Migration):
             model_name='transfer',
             name='transfer_correction_names_its_adjustment',
         ),
+        *(
+            migrations.RemoveConstraint(model_name='creditlot', name=name)
+            for name in (
+                'creditlot_within_its_grant',
+                'creditlot_priority_is_percent',
+                'creditlot_expires_after_it_starts',
+            )
+        ),
+        # The check of its sign is part of the function.
+        migrations.AlterField(
+            model_name='creditlot',
+            name='priority',
+            field=models.SmallIntegerField(db_default=50, default=50, help_text='0 burns first, 100 last.', verbose_name='priority'),
+        ),
         migrations.RemoveIndex(
             model_name='creditlot',
             name='creditlot_burn_order',
@@ -90,6 +105,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='transfer',
             constraint=models.CheckConstraint(condition=models.Func('kind', 'debit', 'credit', 'hold', 'recharge_line', 'reverses', 'adjustment', function='tokens_transfer_is_sound', output_field=models.BooleanField()), name='transfer_is_sound'),
+        ),
+        migrations.AddConstraint(
+            model_name='creditlot',
+            constraint=models.CheckConstraint(condition=models.Func('granted', 'available', 'held', 'priority', 'effective_at', 'expires_at', function='tokens_lot_is_sound', output_field=models.BooleanField()), name='creditlot_is_sound'),
         ),
         # A charge changes rows of lots in place only where their page has room.
         migrations.RunSQL(

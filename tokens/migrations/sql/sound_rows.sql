@@ -1,4 +1,4 @@
--- What a row of the journal, and a hold, must look like; CHECK constraints call these for each row.
+-- What a row of the journal, a hold and a lot must look like; CHECK constraints call these for each row.
 --
 -- Functions and not conditions in the constraints, because PostgreSQL parses the stored text of every
 -- condition again for each statement that writes a row: a single charge paid more for that than for
@@ -47,4 +47,16 @@ BEGIN
            WHEN 'EXPIRED' THEN p_settled = 0
            ELSE false
        END;
+END $$;
+
+-- What is left of a lot lies within what was granted; 0 burns first and 100 last; it starts before it
+-- ends.
+CREATE FUNCTION tokens_lot_is_sound(
+    p_granted bigint, p_available bigint, p_held bigint, p_priority smallint,
+    p_effective_at timestamptz, p_expires_at timestamptz
+) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN p_granted > 0 AND p_available >= 0 AND p_held >= 0 AND p_available + p_held <= p_granted
+       AND p_priority BETWEEN 0 AND 100
+       AND (p_expires_at IS NULL OR p_expires_at > p_effective_at);
 END $$;
