@@ -242,7 +242,7 @@ def _fill(batch: JobBatch, order: BatchOrder, plan: BatchPreview) -> None:
         asset_ids={
             asset_id
             for quote in plan.quotes.values()
-            for asset_id in (quote.source_id, quote.target_id)
+            for asset_id in asset_transitions.assets_of(quote)
         }
     )
     SwapQuote.objects.bulk_create(plan.quotes.values())
