@@ -29,10 +29,14 @@ class CrashingServer:
         self._state = replace(State.new(), postgres_port=processes.free_port())
 
     @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._state.addresses().database_url
+
+    @property
     def database(self) -> dict[str, Any]:
         """What Django needs to connect."""
-        url = self._state.addresses().database_url
-        return databases(url=url, pool_max=0)["default"]
+        return databases(url=self.url, pool_max=0)["default"]
 
     @property
     def log(self) -> str:

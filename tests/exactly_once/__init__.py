@@ -1,0 +1,1 @@
+"""A whole site on real servers whose parts are killed while customers have swaps made."""
