@@ -20,16 +20,25 @@ from inference.types import (
 
 PAIRS_MAX: Final = 32
 SOURCES_MAX: Final = 31
+# Longer than any video that is taken; as milliseconds it still is a number.
+SECONDS_MAX: Final = 1_000_000
 
 
 class VideoOptionsSerializer(serializers.Serializer[Any]):
     """Which part of a video is swapped, and how the result is written."""
 
     start_s = serializers.FloatField(
-        min_value=0, default=0.0, help_text=_("Seconds from the start of the video.")
+        min_value=0,
+        max_value=SECONDS_MAX,
+        default=0.0,
+        help_text=_("Seconds from the start of the video."),
     )
     end_s = serializers.FloatField(
-        min_value=0, allow_null=True, default=None, help_text=_("Null: the end of the video.")
+        min_value=0,
+        max_value=SECONDS_MAX,
+        allow_null=True,
+        default=None,
+        help_text=_("Null: the end of the video."),
     )
     format = serializers.ChoiceField(
         choices=list(VIDEO_TYPES), allow_null=True, default=None, help_text=_("Null: the target's.")
