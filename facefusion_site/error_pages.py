@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from facefusion_site.common import drf, errors
@@ -53,6 +54,7 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     return _answer(request, error, "errors/500.html")
 
 
+@csrf_exempt
 def no_such_api(request: HttpRequest, rest: str) -> HttpResponseBase:
     """Answer API paths that no route takes, also where DEBUG would show Django's own page."""
     return not_found(request)
