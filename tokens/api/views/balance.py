@@ -8,14 +8,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.errors import RoleRequiredError, ScopeMissingError
 from accounts.permissions import scope
 from facefusion_site.common import drf
+from facefusion_site.common.errors import InvalidCursorError, InvalidRequestError
+from facefusion_site.common.schema import problems
 from facefusion_site.common.serializers import PageQuerySerializer
 from tokens import selectors
 from tokens.api.pages import page_query
 from tokens.api.serializers import balance as serializers
 
-PROBLEM = drf.ProblemSerializer
+READ_ERRORS = (RoleRequiredError, ScopeMissingError)
 
 
 class BalanceView(APIView):
@@ -27,7 +30,7 @@ class BalanceView(APIView):
         operation_id="balance_get",
         summary="Read your balance",
         tags=["tokens"],
-        responses={200: serializers.BalanceSerializer, 401: PROBLEM, 403: PROBLEM},
+        responses={200: serializers.BalanceSerializer} | problems(*READ_ERRORS),
     )
     def get(self, request: Request) -> Response:
         """Available, held and total tokens."""
@@ -45,12 +48,8 @@ class StatementView(APIView):
         summary="Read your statement",
         tags=["tokens"],
         parameters=[PageQuerySerializer],
-        responses={
-            200: serializers.StatementPageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-        },
+        responses={200: serializers.StatementPageSerializer}
+        | problems(InvalidRequestError, InvalidCursorError, *READ_ERRORS),
     )
     def get(self, request: Request) -> Response:
         """Every movement, newest first, with the balance right after it."""

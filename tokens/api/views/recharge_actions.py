@@ -16,10 +16,18 @@ from accounts import step_up
 from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.limits import limit
+from facefusion_site.common.schema import KEY_PARAMETER, problems
 from tokens import services
 from tokens.api.serializers import recharge_requests as requests
 from tokens.api.serializers import recharges as serializers
-from tokens.api.views.recharges import KEY_PARAMETER, PROBLEMS, created, previewed
+from tokens.api.views.recharges import BATCH_ERRORS, WRITE_ERRORS, created, previewed
+from tokens.errors import (
+    AlreadyRetriedError,
+    BatchNotFoundError,
+    BatchStateError,
+    NothingToRetryError,
+    NothingToReverseError,
+)
 from tokens.types import RechargeReceipt
 
 RECEIPT = serializers.RechargeReceiptSerializer
@@ -45,7 +53,7 @@ def _step(name: str, summary: str) -> Callable[[type[BatchStepView]], type[Batch
             summary=summary,
             tags=["recharges"],
             request=None,
-            responses={200: RECEIPT, **PROBLEMS},
+            responses={200: RECEIPT} | problems(BatchNotFoundError, BatchStateError, *WRITE_ERRORS),
         )
     )
 
@@ -82,7 +90,14 @@ class RetryView(APIView):
         tags=["recharges"],
         parameters=[KEY_PARAMETER, step_up.CODE_PARAMETER],
         request=requests.RetrySerializer,
-        responses={201: RECEIPT, 202: RECEIPT, **PROBLEMS},
+        responses={201: RECEIPT, 202: RECEIPT}
+        | problems(
+            BatchNotFoundError,
+            BatchStateError,
+            NothingToRetryError,
+            AlreadyRetriedError,
+            *BATCH_ERRORS,
+        ),
     )
     @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)
     def post(self, request: Request, batch_id: uuid.UUID) -> Response:
@@ -114,7 +129,7 @@ class ReverseView(APIView):
             200: serializers.RechargePreviewSerializer,
             201: RECEIPT,
             202: RECEIPT,
-            **PROBLEMS,
+            **problems(BatchNotFoundError, BatchStateError, NothingToReverseError, *BATCH_ERRORS),
         },
     )
     @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)

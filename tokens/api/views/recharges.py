@@ -18,9 +18,27 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import step_up
+from accounts.errors import (
+    RoleRequiredError,
+    ScopeMissingError,
+    SecondFactorMissingError,
+    SecondFactorUnreadableError,
+    StepUpRefusedError,
+    StepUpRequiredError,
+    StepUpThrottledError,
+)
 from accounts.permissions import scope
 from facefusion_site.common import drf, idempotency
+from facefusion_site.common.errors import (
+    InvalidCursorError,
+    InvalidRequestError,
+    ParseError,
+    RateLimitedError,
+    ServiceUnavailableError,
+    UnsupportedMediaTypeError,
+)
 from facefusion_site.common.limits import limit
+from facefusion_site.common.schema import KEY_PARAMETER, KEY_PROBLEMS, problems
 from facefusion_site.common.serializers import PageQuerySerializer
 from tokens import recharge_selectors, services
 from tokens.api import uploads
@@ -28,20 +46,47 @@ from tokens.api.pages import page_query
 from tokens.api.serializers import recharge_requests as requests
 from tokens.api.serializers import recharges as serializers
 from tokens.api.submissions import Submission, submission
-from tokens.errors import RechargeRefusedError
+from tokens.errors import (
+    BatchNotFoundError,
+    FileTooLargeError,
+    IdempotencyInProgressError,
+    InvalidRechargeError,
+    RechargeBusyError,
+    RechargeRefusedError,
+    RechargeTooLargeError,
+    UnreadableFileError,
+)
 from tokens.models import RechargeLine
 from tokens.recharge_report import failures_csv
 from tokens.types import RechargePreview, RechargeReceipt
 
-PROBLEM = drf.ProblemSerializer
-PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 429, 503), PROBLEM)
-UNFINISHED = frozenset({"queued", "pending_approval"})
-KEY_PARAMETER = OpenApiParameter(
-    name=idempotency.KEY_HEADER,
-    location=OpenApiParameter.HEADER,
-    required=True,
-    description="Up to 255 printable ASCII characters; repeat it when you retry.",
+READ_ERRORS = (RoleRequiredError, ScopeMissingError)
+# What any change of tokens may be refused with, besides its own reasons.
+WRITE_ERRORS = (
+    InvalidRequestError,
+    ParseError,
+    UnsupportedMediaTypeError,
+    RateLimitedError,
+    ServiceUnavailableError,
+    RechargeBusyError,
+    *READ_ERRORS,
 )
+# What a new batch may be refused with.
+BATCH_ERRORS = (
+    *KEY_PROBLEMS,
+    *WRITE_ERRORS,
+    InvalidRechargeError,
+    IdempotencyInProgressError,
+    RechargeTooLargeError,
+    RechargeRefusedError,
+    SecondFactorMissingError,
+    SecondFactorUnreadableError,
+    StepUpRefusedError,
+    StepUpRequiredError,
+    StepUpThrottledError,
+)
+FILE_ERRORS = (UnreadableFileError, FileTooLargeError)
+UNFINISHED = frozenset({"queued", "pending_approval"})
 UPLOAD_PARAMETERS = [
     OpenApiParameter(
         name=name,
@@ -110,12 +155,8 @@ class RechargeBatchListView(APIView):
         summary="List recharge batches",
         tags=["recharges"],
         parameters=[PageQuerySerializer, serializers.BatchQuerySerializer],
-        responses={
-            200: serializers.RechargeBatchPageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-        },
+        responses={200: serializers.RechargeBatchPageSerializer}
+        | problems(InvalidRequestError, InvalidCursorError, *READ_ERRORS),
     )
     def get(self, request: Request) -> Response:
         """Newest first."""
@@ -138,7 +179,7 @@ class RechargeBatchListView(APIView):
             200: serializers.RechargePreviewSerializer,
             201: serializers.RechargeReceiptSerializer,
             202: serializers.RechargeReceiptSerializer,
-            **PROBLEMS,
+            **problems(*BATCH_ERRORS, *FILE_ERRORS),
         },
     )
     @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)
@@ -173,7 +214,8 @@ class RechargePreviewView(APIView):
         tags=["recharges"],
         parameters=UPLOAD_PARAMETERS,
         request=BODIES,
-        responses={200: serializers.RechargePreviewSerializer, **PROBLEMS},
+        responses={200: serializers.RechargePreviewSerializer}
+        | problems(InvalidRechargeError, RechargeTooLargeError, *FILE_ERRORS, *WRITE_ERRORS),
     )
     @limit(group="recharges", rate="RECHARGES_RATE", key="user", is_fail_open=False)
     def post(self, request: Request) -> Response:
@@ -190,12 +232,8 @@ class RechargeBatchView(APIView):
         operation_id="recharge_batches_get",
         summary="Read a recharge batch",
         tags=["recharges"],
-        responses={
-            200: serializers.RechargeReceiptSerializer,
-            401: PROBLEM,
-            403: PROBLEM,
-            404: PROBLEM,
-        },
+        responses={200: serializers.RechargeReceiptSerializer}
+        | problems(BatchNotFoundError, *READ_ERRORS),
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
         """Status, progress, and the first of the lines that failed."""
@@ -213,13 +251,8 @@ class RechargeLineListView(APIView):
         summary="List the lines of a recharge batch",
         tags=["recharges"],
         parameters=[PageQuerySerializer, serializers.LineQuerySerializer],
-        responses={
-            200: serializers.RechargeLinePageSerializer,
-            400: PROBLEM,
-            401: PROBLEM,
-            403: PROBLEM,
-            404: PROBLEM,
-        },
+        responses={200: serializers.RechargeLinePageSerializer}
+        | problems(BatchNotFoundError, InvalidRequestError, InvalidCursorError, *READ_ERRORS),
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> Response:
         """In the order of the request, each with its outcome; lines appear as they are done."""
@@ -242,7 +275,8 @@ class RechargeFailuresView(APIView):
         operation_id="recharge_failures_csv",
         summary="Download the failed lines",
         tags=["recharges"],
-        responses={(200, "text/csv"): OpenApiTypes.STR, 401: PROBLEM, 403: PROBLEM, 404: PROBLEM},
+        responses={(200, "text/csv"): OpenApiTypes.STR}
+        | problems(BatchNotFoundError, *READ_ERRORS),
     )
     def get(self, request: Request, batch_id: uuid.UUID) -> StreamingHttpResponse:
         """Every failed line with its code, in the columns that an upload understands."""
