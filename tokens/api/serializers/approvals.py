@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from facefusion_site.common.serializers import (
@@ -15,6 +16,11 @@ from facefusion_site.common.serializers import (
 from tokens.api.pages import BIGINT_MAX
 from tokens.approval_selectors import Inbox
 from tokens.approvals import Ballot, Obstacle, VoteDecision
+
+
+@extend_schema_field({"oneOf": [{"const": obstacle.value} for obstacle in Obstacle]})
+class ObstacleField(serializers.CharField):
+    """Why a person may not decide; from a list of choices the schema would drop the empty one."""
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
@@ -52,9 +58,8 @@ class ApprovalSerializer(serializers.Serializer[Any]):
         help_text=_("open, blocked_no_approver, approved, rejected, expired or recalled.")
     )
     is_my_turn = serializers.BooleanField(help_text=_("Whether you may decide it now."))
-    obstacle = serializers.ChoiceField(
-        choices=[obstacle.value for obstacle in Obstacle],
-        help_text=_("Why you may not: decided, expired, maker, voted or role; empty if you may."),
+    obstacle = ObstacleField(
+        help_text=_("Why you may not: decided, expired, maker, voted or role; empty if you may.")
     )
     maker = serializers.CharField(help_text=_("The maker's user_ref."))
     reason = serializers.CharField()

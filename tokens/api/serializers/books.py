@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from tokens.books import Basis, month_days
@@ -14,6 +15,19 @@ from tokens.models import Account
 
 # A longer range is an export.
 DAYS_MAX = 366
+
+
+@extend_schema_field({"type": "string", "pattern": r"^\d{4}-\d{2}$"})
+class MonthField(serializers.DateField):
+    """The month of a day, YYYY-MM."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(format="%Y-%m", **more)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class RecordedField(serializers.JSONField):
+    """Values by name, as they were recorded. Any JSON would include null a second time."""
 
 
 class MomentQuerySerializer(serializers.Serializer[Any]):
@@ -228,8 +242,8 @@ class AuditEventSerializer(serializers.Serializer[Any]):
     )
     action = serializers.CharField()
     subject = serializers.CharField()
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = RecordedField(allow_null=True)
+    after = RecordedField(allow_null=True)
     before_sha256 = serializers.CharField()
     after_sha256 = serializers.CharField()
     request_id = serializers.CharField()
@@ -250,13 +264,15 @@ class AuditEventPageSerializer(serializers.Serializer[Any]):
 class MonthCloseSerializer(serializers.Serializer[Any]):
     """A closing of a month, and its reopening if there was one."""
 
-    month = serializers.DateField(format="%Y-%m")
+    month = MonthField()
     closed_at = serializers.DateTimeField()
     closed_by = serializers.CharField(source="closed_by.user_ref")
     totals = serializers.DictField(allow_null=True)
     totals_sha256 = serializers.CharField()
     reopened_at = serializers.DateTimeField(allow_null=True)
-    reopened_by = serializers.CharField(source="reopened_by.user_ref", default=None)
+    reopened_by = serializers.CharField(
+        source="reopened_by.user_ref", default=None, allow_null=True
+    )
     reopen_reason = serializers.CharField()
 
 
@@ -271,10 +287,10 @@ class ProofStatusSerializer(serializers.Serializer[Any]):
 
     is_proven = serializers.BooleanField(help_text=_("The newest run found nothing."))
     head = SealSerializer(allow_null=True)
-    last_snapshot_day = serializers.DateField(source="last_snapshot.day", default=None)
-    last_closed_month = serializers.DateField(
-        source="last_closed_month.month", format="%Y-%m", default=None
+    last_snapshot_day = serializers.DateField(
+        source="last_snapshot.day", default=None, allow_null=True
     )
+    last_closed_month = MonthField(source="last_closed_month.month", default=None, allow_null=True)
     last_run = ReconRunSerializer(allow_null=True)
     last_failed_run = ReconRunSerializer(allow_null=True)
 

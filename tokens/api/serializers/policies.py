@@ -13,8 +13,8 @@ from facefusion_site.common.serializers import (
     StrictIntegerField,
 )
 from tokens.api.pages import BIGINT_MAX
-from tokens.api.serializers.approvals import BallotSerializer
-from tokens.approvals import Obstacle, VoteDecision
+from tokens.api.serializers.approvals import BallotSerializer, ObstacleField
+from tokens.approvals import VoteDecision
 
 ROLES = ("operator", "admin")
 SUBJECTS = ("recharge", "reversal")
@@ -111,9 +111,8 @@ class PolicyChangeSerializer(serializers.Serializer[Any]):
     policy_name = serializers.CharField()
     status = serializers.CharField(help_text=_("open, applied, rejected, expired or recalled."))
     is_my_turn = serializers.BooleanField(help_text=_("Whether you may decide it now."))
-    obstacle = serializers.ChoiceField(
-        choices=[obstacle.value for obstacle in Obstacle],
-        help_text=_("Why you may not: decided, expired, maker, voted or role; empty if you may."),
+    obstacle = ObstacleField(
+        help_text=_("Why you may not: decided, expired, maker, voted or role; empty if you may.")
     )
     is_new = serializers.BooleanField(help_text=_("Whether the policy does not exist yet."))
     is_bootstrap = serializers.BooleanField(
