@@ -36,23 +36,18 @@ def lint(document: Json) -> Iterator[str]:
     if invalid:
         yield from (f"not OpenAPI 3.1: {message}" for message in invalid)
         return
-    seen: set[str] = set()
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
                 where = f"{method.upper()} {path}"
-                for fault in _operation_faults(document, item[method], seen):
+                for fault in _operation_faults(document, item[method]):
                     yield f"{where}: {fault}"
 
 
-def _operation_faults(document: Json, operation: Json, seen: set[str]) -> Iterator[str]:
+def _operation_faults(document: Json, operation: Json) -> Iterator[str]:
     for name in ("operationId", "summary", "description", "tags"):
         if not operation.get(name):
             yield f"no {name}"
-    name = operation.get("operationId", "")
-    if name in seen:
-        yield f"operationId {name} is not the only one"
-    seen.add(name)
     responses = operation["responses"]
     if not any(PROBLEM_TYPE in it.get("content", {}) for it in responses.values()):
         yield "no error is documented"

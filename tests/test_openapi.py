@@ -61,7 +61,7 @@ def of_no_type(document):
     ("break_it", "fault"),
     [
         (without_summary, "POST /api/v1/quotes: no summary"),
-        (with_the_id_of_another, "operationId jobs_create is not the only one"),
+        (with_the_id_of_another, "Operation ID 'jobs_create'"),
         (without_errors, "POST /api/v1/quotes: no error is documented"),
         (without_example, "POST /api/v1/quotes: 201: no example"),
         (with_a_wrong_example, "POST /api/v1/quotes: request: the example is not"),
