@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -78,6 +79,6 @@ def give_back_key_budget(*, key_id: uuid.UUID | None, tokens: int) -> None:
         )
 
 
-def _spent(key: ApiKey, day: object) -> int:
+def _spent(key: ApiKey, day: date) -> int:
     row = ApiKeySpending.objects.filter(lineage=key.lineage, day=day).first()
     return 0 if row is None else row.tokens

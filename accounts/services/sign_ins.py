@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -26,7 +27,7 @@ def open_sign_in(*, user: User) -> RefreshToken:
     # Whoever signs in again and again leaves no more behind than what can still be used.
     RefreshFamily.objects.filter(user=user, expires_at__lte=timezone.now()).delete()
     family = RefreshFamily(user=user)
-    update_last_login(None, user)
+    update_last_login(User, user)
     return _next_token(family, user)
 
 
@@ -76,7 +77,8 @@ def _next_token(family: RefreshFamily, user: User) -> RefreshToken:
     assert isinstance(token, RefreshToken), "for_user makes a token of its own class"
     token[FAMILY_CLAIM] = str(family.pk)
     family.current_jti = token["jti"]
-    family.expires_at = timezone.now() + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]
+    lifetime: timedelta = settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"]  # type: ignore[assignment]  # a dict of all kinds
+    family.expires_at = timezone.now() + lifetime
     family.save()
     return token
 

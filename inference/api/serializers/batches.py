@@ -37,7 +37,7 @@ class BatchCreateSerializer(serializers.Serializer[Any]):
         default=JobBatch.Mode.SOFT_FAIL.lower(),
         help_text=_("soft_fail: good rows become jobs; atomic: all or none."),
     )
-    jobs = serializers.ListSerializer(
+    jobs: serializers.ListSerializer[Any] = serializers.ListSerializer(
         child=QuoteCreateSerializer(),
         required=False,
         min_length=1,

@@ -156,7 +156,7 @@ def test_a_strength_out_of_range_is_refused_by_name():
 def test_a_paste_takes_on_the_light_of_each_frame():
     crop, mask = portrait(6, size=SIZE), np.ones((SIZE, SIZE), np.float32)
     matrix = np.asarray([[1.0, 0, -40], [0, 1.0, -40]])
-    levels = {}
+    levels: dict[float, list[float]] = {}
     for strength in (0.0, 0.5, 1.0):
         levels[strength] = []
         for light in (-25, 25):

@@ -84,7 +84,7 @@ def test_faces_that_are_followed_need_no_landmarks_of_a_look(engine, analyser, h
 
 
 def test_looks_fall_on_the_same_frames_wherever_a_run_begins(engine, analyser, heads):
-    looks = {}
+    looks: dict[int, list[int]] = {}
     for first in (0, 13):
         tracker, looks[first] = tracker_of(engine, analyser, detect_every=10), []
         for number in range(first, 42):
