@@ -181,8 +181,8 @@ def _value(name: str, schema: Json, schemas: Json, *, is_request: bool) -> Any:
     schema = _resolved(schema, schemas)
     if name in _VALUES and _allows(schema, _VALUES[name]):
         return _VALUES[name]
-    if "enum" in schema:
-        return schema["enum"][0]
+    if "enum" in schema or "const" in schema:
+        return schema["enum"][0] if "enum" in schema else schema["const"]
     kind = next(it for it in _kinds(schema) if it != "null")
     if kind == "object":
         return _object(schema, schemas, is_request=is_request)
