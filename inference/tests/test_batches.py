@@ -25,6 +25,10 @@ def user(db):
 
 
 @pytest.fixture
+# Parameters of tests have the same names in every process.
+NOWHERE = uuid.UUID(int=7)
+
+
 def assets(user):
     return [factories.make_asset(owner_id=user.pk) for _ in range(3)]
 
@@ -190,17 +194,17 @@ def test_repeat_answers_the_same_batch(client_of, user, assets):
         {"jobs": []},
         {"jobs": "x"},
         {"jobs": [{}]},
-        {"image_set": {"source_asset_id": str(uuid.uuid4()), "target_asset_ids": []}},
+        {"image_set": {"source_asset_id": str(NOWHERE), "target_asset_ids": []}},
         {
-            "jobs": [row(uuid.uuid4(), uuid.uuid4())],
+            "jobs": [row(NOWHERE, NOWHERE)],
             "image_set": {
-                "source_asset_id": str(uuid.uuid4()),
-                "target_asset_ids": [str(uuid.uuid4())],
+                "source_asset_id": str(NOWHERE),
+                "target_asset_ids": [str(NOWHERE)],
             },
         },
-        {"jobs": [row(uuid.uuid4(), uuid.uuid4())] * 1001},
-        {"jobs": [row(uuid.uuid4(), uuid.uuid4())], "max_tokens": 0},
-        {"jobs": [row(uuid.uuid4(), uuid.uuid4())], "mode": "other"},
+        {"jobs": [row(NOWHERE, NOWHERE)] * 1001},
+        {"jobs": [row(NOWHERE, NOWHERE)], "max_tokens": 0},
+        {"jobs": [row(NOWHERE, NOWHERE)], "mode": "other"},
     ],
     ids=lambda body: str(body)[:60],
 )
