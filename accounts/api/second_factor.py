@@ -40,7 +40,7 @@ from facefusion_site.common.limits import limit
 from facefusion_site.common.schema import problems
 
 NO_STORE = {"Cache-Control": "no-store"}
-CODE_PROBLEMS = problems(
+CODE_ERRORS = (
     InvalidRequestError,
     KeyCannotManageKeysError,
     SecondFactorMissingError,
@@ -112,7 +112,7 @@ class SecondFactorConfirmView(APIView):
         summary="Confirm a second factor",
         tags=["accounts"],
         request=CodeSerializer,
-        responses={200: RecoveryCodesSerializer} | CODE_PROBLEMS,
+        responses={200: RecoveryCodesSerializer} | problems(*CODE_ERRORS),
     )
     @limit(group="step-up", rate="STEP_UP_RATE", key="user", is_fail_open=False)
     def post(self, request: Request) -> Response:
@@ -136,7 +136,7 @@ class RecoveryCodesView(APIView):
         tags=["accounts"],
         parameters=[step_up.CODE_PARAMETER],
         request=None,
-        responses={200: RecoveryCodesSerializer} | CODE_PROBLEMS | problems(StepUpRequiredError),
+        responses={200: RecoveryCodesSerializer} | problems(StepUpRequiredError, *CODE_ERRORS),
     )
     def post(self, request: Request) -> Response:
         """Replace all recovery codes; needs a fresh second factor."""
@@ -155,7 +155,7 @@ class StepUpView(APIView):
         summary="Prove your second factor",
         tags=["accounts"],
         request=CodeSerializer,
-        responses={200: StepUpSerializer} | CODE_PROBLEMS,
+        responses={200: StepUpSerializer} | problems(*CODE_ERRORS),
     )
     def post(self, request: Request) -> Response:
         """Prove your second factor once for several requests of this session or token."""
