@@ -17,6 +17,8 @@ from tokens import services as tokens_services
 from tokens.types import Operation
 
 URL = "/api/v1/jobs/batches"
+# Parameters of tests have the same names in every process.
+NOWHERE = uuid.UUID(int=7)
 
 
 @pytest.fixture
@@ -25,10 +27,6 @@ def user(db):
 
 
 @pytest.fixture
-# Parameters of tests have the same names in every process.
-NOWHERE = uuid.UUID(int=7)
-
-
 def assets(user):
     return [factories.make_asset(owner_id=user.pk) for _ in range(3)]
 
