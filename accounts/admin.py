@@ -70,18 +70,33 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
         "plan",
         "email",
         "is_active",
+        "sandbox_badge",
         "date_joined",
     )
-    list_filter = ("role", "plan", "is_active")
+    list_filter = ("role", "plan", "is_active", ("sandbox_of", admin.EmptyFieldListFilter))
+    list_select_related = ("sandbox_of",)
     search_fields = ("username", "user_ref", "email")
     search_help_text = _("user name, user_ref or e-mail")
     ordering = ("-date_joined", "-pk")
     show_full_result_count = False
     list_per_page = 50
     filter_horizontal = ()
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("sandbox_of", "last_login", "date_joined")
     fieldsets = (
-        (None, {"fields": ("username", "password", "user_ref", "role", "plan", "is_active")}),
+        (
+            None,
+            {
+                "fields": (
+                    "username",
+                    "password",
+                    "user_ref",
+                    "role",
+                    "plan",
+                    "is_active",
+                    "sandbox_of",
+                )
+            },
+        ),
         (_("Contact"), {"fields": ("email", "first_name", "last_name")}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
@@ -102,9 +117,19 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     def role_badge(self, user: User) -> tuple[str, str]:
         return user.role, str(Role(user.role).label)
 
+    @display(description=_("sandbox of"), ordering="sandbox_of", label="warning")
+    def sandbox_badge(self, user: User) -> str | None:
+        return None if user.sandbox_of is None else user.sandbox_of.username
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        """Integrators store the reference, so it is fixed once the account exists."""
-        return self.readonly_fields if obj is None else (*self.readonly_fields, "user_ref")
+        """Integrators store the reference, so it is fixed once the account exists.
+
+        A sandbox is what it is: nobody signs in to it, and it has neither a role nor a plan.
+        """
+        if obj is None:
+            return self.readonly_fields
+        fixed = ("username", "role", "plan") if obj.is_sandbox else ()
+        return (*self.readonly_fields, "user_ref", *fixed)
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[ApiKeyInline], ...]:
         """A new user has no keys to show."""
@@ -169,6 +194,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
         "name",
         "last4",
         "user",
+        "mode",
         "state",
         "daily_token_budget",
         "requires_signature",
@@ -180,6 +206,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     list_filter = (
         ("revoked_at", admin.EmptyFieldListFilter),
         ("exposed_at", admin.EmptyFieldListFilter),
+        ("user__sandbox_of", admin.EmptyFieldListFilter),
         "requires_signature",
     )
     list_select_related = ("user",)
@@ -188,6 +215,10 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     show_full_result_count = False
     list_per_page = 50
     actions = ("revoke",)
+
+    @display(description=_("kind of key"), label={"live": "info", "test": "warning"})
+    def mode(self, key: ApiKey) -> tuple[str, str]:
+        return ("test", str(_("test"))) if key.is_test else ("live", str(_("live")))
 
     @display(
         description=_("state"),

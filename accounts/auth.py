@@ -60,7 +60,9 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationRefusedError(ApiKeyRevokedError(_("This API key was revoked.")))
         if row.expires_at is not None and row.expires_at <= now:
             raise AuthenticationRefusedError(ApiKeyExpiredError(_("This API key has expired.")))
-        if not row.user.is_active:
+        owner_id = row.user.sandbox_of_id
+        is_owner_active = owner_id is None or selectors.active_role(user_id=owner_id) is not None
+        if not row.user.is_active or not is_owner_active:
             raise AuthenticationRefusedError(
                 UserInactiveError(_("The account of this API key is switched off."))
             )
@@ -115,7 +117,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         """One scheme per way to send the key."""
         return [
-            {"type": "http", "scheme": "bearer", "bearerFormat": "ffk_live_…"},
+            {"type": "http", "scheme": "bearer", "bearerFormat": "ffk_live_… or ffk_test_…"},
             {"type": "apiKey", "in": "header", "name": KEY_HEADER},
         ]
 

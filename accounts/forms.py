@@ -40,6 +40,12 @@ class IssueKeyForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
     )
 
+    is_test = forms.BooleanField(
+        label=_("Test key"),
+        required=False,
+        help_text=_("Acts as the account's sandbox, with tokens of its own that are free."),
+        widget=UnfoldBooleanSwitchWidget,
+    )
     allowed_networks = forms.CharField(
         label=_("Networks"),
         required=False,
@@ -82,6 +88,7 @@ class IssueKeyForm(forms.Form):
             "name": self.cleaned_data["name"],
             "scopes": self.cleaned_data["scopes"],
             "expires_at": timezone.now() + timedelta(days=days) if days else None,
+            "is_test": self.cleaned_data["is_test"],
             "limits": KeyLimits(
                 allowed_networks=tuple(self.cleaned_data["allowed_networks"].split()),
                 daily_token_budget=self.cleaned_data["daily_token_budget"],

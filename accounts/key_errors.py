@@ -98,3 +98,12 @@ class RefreshTokenReusedError(DomainError):
     http_status = 401
     title = _("This refresh token was used before")
     next_step = _("Sign in again. Keep only the newest refresh token, and use it once.")
+
+
+class SandboxOnlyError(DomainError):
+    """Something that only sandboxes have was asked for with live credentials."""
+
+    code = "sandbox_only"
+    http_status = 403
+    title = _("This works in the sandbox only")
+    next_step = _("Use a test key: issue one with “is_test”.")

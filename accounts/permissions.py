@@ -12,7 +12,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import signatures
-from accounts.errors import KeyCannotManageKeysError, RoleRequiredError, ScopeMissingError
+from accounts.errors import (
+    KeyCannotManageKeysError,
+    RoleRequiredError,
+    SandboxOnlyError,
+    ScopeMissingError,
+)
 from accounts.models import ApiKey, User
 from accounts.types import MONEY_SCOPES, ROLE_SCOPES, Role, Scope
 
@@ -73,6 +78,23 @@ class ScopedView(APIView):
         method = "GET" if self.request.method in {"HEAD", "OPTIONS"} else self.request.method or ""
         needed = self.scopes.get(method)
         return [IsAuthenticated(), scope(needed)()] if needed else [IsAuthenticated()]
+
+
+class IsSandbox(BasePermission):
+    """The caller used a test key."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """False for anonymous callers, which DRF answers with 401.
+
+        Raises:
+            SandboxOnlyError: the caller is no sandbox.
+        """
+        user = request.user
+        if not isinstance(user, User):
+            return False
+        if not user.is_sandbox:
+            raise SandboxOnlyError(_("Live accounts have no free tokens."))
+        return True
 
 
 class IsSignedInWithoutKey(BasePermission):

@@ -68,8 +68,14 @@ def user_by_ref(*, user_ref: str) -> User:
 
 
 def api_keys(*, user_id: int) -> list[ApiKey]:
-    """The user's keys, newest first, revoked ones included."""
-    return list(ApiKey.objects.filter(user_id=user_id).order_by("-created_at", "pk"))
+    """The user's keys, live and test, newest first, revoked ones included."""
+    mine = ApiKey.objects.filter(keys_of(user_id)).select_related("user")
+    return list(mine.order_by("-created_at", "pk"))
+
+
+def keys_of(user_id: int) -> Q:
+    """The keys that a user manages: its own, and those of its sandbox."""
+    return Q(user_id=user_id) | Q(user__sandbox_of_id=user_id)
 
 
 def api_key(*, key_id: uuid.UUID, user_id: int) -> ApiKey:
@@ -78,7 +84,7 @@ def api_key(*, key_id: uuid.UUID, user_id: int) -> ApiKey:
     Raises:
         ApiKeyNotFoundError: the user has no such key.
     """
-    key = ApiKey.objects.filter(pk=key_id, user_id=user_id).first()
+    key = ApiKey.objects.filter(keys_of(user_id), pk=key_id).select_related("user").first()
     if key is None:
         raise ApiKeyNotFoundError(_("You have no API key with this id."))
     return key
@@ -89,12 +95,19 @@ def api_key_by_hash(*, key_hash: str) -> ApiKey | None:
     return ApiKey.objects.select_related("user").filter(key_hash=key_hash).first()
 
 
-def active_users_sql() -> tuple[str, tuple[Any, ...]]:
+def is_sandbox(*, user_id: int) -> bool:
+    """Whether this account is somebody's sandbox."""
+    return User.objects.filter(pk=user_id, sandbox_of__isnull=False).exists()
+
+
+def active_users_sql(*, are_sandboxes: bool = False) -> tuple[str, tuple[Any, ...]]:
     """A SELECT of the columns ``user_ref`` and ``id`` of every active user, and its parameters.
 
-    For set-based statements that join thousands of references at once.
+    For set-based statements that join thousands of references at once. Either accounts of people
+    or sandboxes, never both: what credits the ones must not find the others.
     """
-    rows = User.objects.filter(is_active=True).order_by().values("user_ref", "id")
+    users = User.objects.filter(is_active=True, sandbox_of__isnull=not are_sandboxes)
+    rows = users.order_by().values("user_ref", "id")
     sql, parameters = rows.query.sql_with_params()
     return sql, tuple(parameters)
 
@@ -107,7 +120,9 @@ def every_user_sql() -> tuple[str, tuple[Any, ...]]:
 
 def plan_users_sql(*, plan: str, joined_before: dt.datetime) -> tuple[str, tuple[Any, ...]]:
     """Like ``active_users_sql``, for the accounts of one plan that joined before a moment."""
-    rows = User.objects.filter(is_active=True, plan=plan, date_joined__lt=joined_before)
+    rows = User.objects.filter(
+        is_active=True, sandbox_of=None, plan=plan, date_joined__lt=joined_before
+    )
     sql, parameters = rows.order_by().values("user_ref", "id").query.sql_with_params()
     return sql, tuple(parameters)
 
@@ -135,9 +150,10 @@ def active_user_refs(
 ) -> Iterator[str]:
     """References of the active users that meet every condition given, oldest account first.
 
-    Streams: needs an open transaction and holds a few thousand references at most.
+    Sandboxes are left out. Streams: needs an open transaction and holds a few thousand references
+    at most.
     """
-    users = User.objects.filter(is_active=True)
+    users = User.objects.filter(is_active=True, sandbox_of=None)
     if role is not None:
         users = users.filter(role=role)
     if plan is not None:

@@ -22,6 +22,7 @@ from inference import (
     dispatch,
     endings,
     runtime,
+    sandbox_runs,
     segment_transitions,
     selectors,
     storage,
@@ -55,6 +56,7 @@ _INPUT_ERRORS: Final = (
     pipeline_errors.InvalidOptionsError,
     pipeline_errors.ContentBlockedError,
     castings.FacesGoneError,
+    sandbox_runs.ForcedFailureError,
     video_errors.UnsupportedVideoError,
     video_errors.UnreadableVideoError,
     video_errors.NoVideoStreamError,
@@ -226,7 +228,7 @@ def _run(claim: Claim) -> SwapJob.Status | None:
     that may have come from a commit they stay: the row may name them.
     """
     try:
-        output = videos.produce(claim) if videos.is_video(claim) else _produce(claim)
+        output = _output(claim)
         if output is None:
             return None
         if transitions.finish(claim=claim, output=output):
@@ -246,6 +248,12 @@ def _run(claim: Claim) -> SwapJob.Status | None:
     if status is SwapJob.Status.FAILED:
         discard_results(job_id=claim.job_id, keep_key=None)
     return status
+
+
+def _output(claim: Claim) -> SwapOutput | None:
+    if claim.is_sandbox:
+        return sandbox_runs.produce(claim)
+    return videos.produce(claim) if videos.is_video(claim) else _produce(claim)
 
 
 def _run_segment(claim: SegmentClaim) -> SegmentCompletion | Resend:

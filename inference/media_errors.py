@@ -133,3 +133,12 @@ class ImportsBusyError(DomainError):
 
 ADMISSION_REFUSALS: Final = (StorageQuotaError,)
 IMPORT_REFUSALS: Final = (ImportUrlError, ImportFailedError, ImportTimeoutError, ImportsBusyError)
+
+
+class SandboxMediaError(DomainError):
+    """A live account named one of the uploads that force an outcome in the sandbox."""
+
+    code = "sandbox_media_refused"
+    http_status = 422
+    title = _("This upload works in the sandbox only")
+    next_step = _("Use a test key, or upload media of your own.")

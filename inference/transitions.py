@@ -62,7 +62,7 @@ def claim(*, job_id: uuid.UUID) -> Claim | None:
     )
     if not is_taken:
         return None
-    job = SwapJob.objects.select_related("quote__source", "quote__target").get(pk=job_id)
+    job = SwapJob.objects.select_related("owner", "quote__source", "quote__target").get(pk=job_id)
     try:
         tokens_services.extend_hold(hold_id=hold_id_of(job), expires_at=hold_deadline())
     except HoldResolvedError:
@@ -249,6 +249,7 @@ def claim_of(job: SwapJob) -> Claim:
         target_content_type=quote.target.content_type,
         segments_count=job.segments_count,
         options=SwapOptions.from_json(quote.options),
+        is_sandbox=job.owner.is_sandbox,
     )
 
 

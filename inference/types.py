@@ -150,7 +150,8 @@ class SubmittedJob:
 class Claim:
     """One worker's right to run one attempt of a job, and all it needs to know for that.
 
-    ``attempt`` is the fencing token: whoever comes back with an older number changes nothing.
+    ``attempt`` is the fencing token: whoever comes back with an older number changes nothing. A job
+    of a sandbox gets a made-up outcome.
     """
 
     job_id: uuid.UUID
@@ -161,6 +162,7 @@ class Claim:
     target_content_type: str
     segments_count: int
     options: SwapOptions
+    is_sandbox: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,11 @@ class World:
         factories.make_job(owner_id=self.user.pk)
         return self.job(idempotency_key="second")
 
+    def magic_media(self) -> Any:
+        ok = "00000000-7e57-4000-8000-000000000001"
+        body = {"operation": "image_swap", "source_asset_id": ok, "target_asset_id": ok}
+        return self.post(self.person, "quotes", body)
+
     def reused_key(self) -> Any:
         self.job(idempotency_key="same")
         return self.job(idempotency_key="same")
@@ -236,6 +241,8 @@ def _client() -> APIClient:
 UNKNOWN = uuid.UUID(int=1)
 TRIGGERS = [
     Trigger("not_found", lambda w: w.anonymous.get("/api/v1/nothing")),
+    Trigger("sandbox_only", lambda w: w.post(w.person, "sandbox/refill")),
+    Trigger("sandbox_media_refused", lambda w: w.magic_media()),
     Trigger("not_authenticated", lambda w: w.anonymous.get("/api/v1/me")),
     Trigger("api_key_invalid", lambda w: w.with_key("ffk_live_nonsense").get("/api/v1/me")),
     Trigger("api_key_expired", lambda w: w.worn_out_key("expires_at").get("/api/v1/me")),

@@ -116,7 +116,8 @@ SELECT (t.:moment AT TIME ZONE 'UTC')::date AS day, u.user_ref, h.operation,
   JOIN tokens_wallet w ON w.id = t.wallet_id
   JOIN accounts_user u ON u.id = w.owner_id
  WHERE t.kind IN ('SETTLE', 'OVERRUN', 'REFUND') AND t.:moment >= %(start)s AND t.:moment < %(end)s
-   AND (%(owner_id)s::bigint IS NULL OR w.owner_id = %(owner_id)s)
+   AND CASE WHEN %(owner_id)s::bigint IS NULL THEN u.sandbox_of_id IS NULL
+            ELSE w.owner_id = %(owner_id)s END
  GROUP BY 1, 2, 3
  ORDER BY 1, 2, 3
 """
@@ -157,7 +158,10 @@ def account_days(*, first: dt.date, last: dt.date) -> list[AccountDay]:
 def consumption(
     *, first: dt.date, last: dt.date, basis: Basis, owner_id: int | None = None
 ) -> list[Consumption]:
-    """What was spent by day, user and operation; of one user where ``owner_id`` is given."""
+    """What was spent by day, user and operation; of one user where ``owner_id`` is given.
+
+    Without it, sandboxes are left out: what they spend was never earned.
+    """
     parameters = {**day_range(first, last), "owner_id": owner_id}
     rows = _fetch(timed(CONSUMPTION_SQL, basis), parameters)
     return [

@@ -34,6 +34,11 @@ class ExportRequest:
 
 # Keeps an export to one account where one is named.
 OF_OWNER = "(%(owner_id)s::bigint IS NULL OR w.owner_id = %(owner_id)s)"
+# The same, but what is owed and what was earned leave out sandboxes that are not named.
+OF_OWNER_OR_PEOPLE = (
+    "CASE WHEN %(owner_id)s::bigint IS NULL THEN u.sandbox_of_id IS NULL"
+    " ELSE w.owner_id = %(owner_id)s END"
+)
 STATEMENTS = {
     "journal": """
 SELECT t.id, t.kind, u.user_ref AS user, 'lot_' || t.lot_id AS lot, t.debit, t.credit, t.amount,
@@ -59,7 +64,7 @@ SELECT u.user_ref AS user,
   FROM tokens_transfer t
   JOIN tokens_wallet w ON w.id = t.wallet_id
   JOIN accounts_user u ON u.id = w.owner_id
- WHERE t.:moment < %(end)s AND :of_owner
+ WHERE t.:moment < %(end)s AND :of_owner_or_people
  GROUP BY u.user_ref ORDER BY u.user_ref
 """,
     "daily": """
@@ -82,7 +87,7 @@ SELECT (t.:moment AT TIME ZONE 'UTC')::date AS day, u.user_ref AS user, h.operat
   JOIN accounts_user u ON u.id = w.owner_id
   JOIN tokens_hold h ON h.id = t.hold_id
  WHERE t.kind IN ('SETTLE', 'OVERRUN', 'REFUND') AND t.:moment >= %(start)s AND t.:moment < %(end)s
-   AND :of_owner
+   AND :of_owner_or_people
  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """,
     "audit": """
@@ -152,6 +157,7 @@ def _prepare(request: ExportRequest) -> tuple[str, dict[str, Any]]:
             _("This export is not about accounts."), param="user", exports=list(OWNED_NAMES)
         )
     parameters = {**day_range(request.first, request.last), "owner_id": request.owner_id}
+    statement = statement.replace(":of_owner_or_people", OF_OWNER_OR_PEOPLE)
     return timed(statement.replace(":of_owner", OF_OWNER), request.basis), parameters
 
 

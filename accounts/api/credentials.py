@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
@@ -46,6 +47,8 @@ from facefusion_site.common.errors import (
 )
 from facefusion_site.common.limits import limit
 from facefusion_site.common.schema import problems
+
+_KEY_FIELDS: Final = ("name", "scopes", "expires_at", "is_test")
 
 
 class TokenView(APIView):
@@ -143,7 +146,7 @@ class ApiKeyListView(APIView):
         body = ApiKeyCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         caller_id = user_id(request)
-        wanted = {name: body.validated_data[name] for name in ("name", "scopes", "expires_at")}
+        wanted = {name: body.validated_data[name] for name in _KEY_FIELDS}
         issued = services.issue_api_key(user_id=caller_id, limits=body.to_limits(), **wanted)
         return _issued(selectors.api_key(key_id=issued.id, user_id=caller_id), issued)
 

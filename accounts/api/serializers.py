@@ -43,6 +43,9 @@ class UserSerializer(serializers.Serializer[Any]):
     role = serializers.SerializerMethodField()
     plan = serializers.ChoiceField(choices=Plan.values)
     is_active = serializers.BooleanField()
+    is_sandbox = serializers.BooleanField(
+        help_text=_("The test account of somebody: its tokens are worth nothing.")
+    )
     created_at = serializers.DateTimeField(source="date_joined")
 
     def get_role(self, user: Any) -> str:
@@ -116,6 +119,11 @@ class ApiKeyCreateSerializer(serializers.Serializer[Any]):
         default=False,
         help_text=_("Requests that move tokens must be signed."),
     )
+    is_test = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text=_("The key acts as your sandbox, with tokens of its own that are free."),
+    )
 
     def to_limits(self) -> KeyLimits:
         """What the key may do beside its scopes."""
@@ -155,6 +163,7 @@ class ApiKeySerializer(serializers.Serializer[Any]):
     daily_token_budget = serializers.IntegerField(allow_null=True)
     requests_per_minute = serializers.IntegerField(allow_null=True)
     requires_signature = serializers.BooleanField()
+    is_test = serializers.BooleanField()
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
 
 

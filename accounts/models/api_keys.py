@@ -81,6 +81,11 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} (…{self.last4})"
 
+    @property
+    def is_test(self) -> bool:
+        """Whether the key acts as a sandbox."""
+        return self.user.is_sandbox
+
 
 class ApiKeySpending(models.Model):
     """Tokens that the keys of one lineage have set aside on one day of UTC."""

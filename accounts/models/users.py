@@ -70,6 +70,16 @@ class User(AbstractUser):
         db_default=Plan.FREE,
         help_text=_("Recharges can be aimed at a plan; VIP accounts get tokens every day."),
     )
+    sandbox_of = models.OneToOneField(
+        "self",
+        verbose_name=_("sandbox of"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text=_("Whose test keys act as this account; empty for accounts of people."),
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -90,6 +100,11 @@ class User(AbstractUser):
             models.CheckConstraint(
                 name="accounts_user_plan_known", condition=models.Q(plan__in=Plan.values)
             ),
+            # Whoever holds a test key must not rule over real accounts, nor be given real tokens.
+            models.CheckConstraint(
+                name="accounts_sandbox_is_plain",
+                condition=models.Q(sandbox_of=None) | models.Q(role=Role.USER, plan=Plan.FREE),
+            ),
         ]
         indexes = [
             # Most accounts are free, and nothing asks for all of those in the order of their age.
@@ -99,6 +114,11 @@ class User(AbstractUser):
                 condition=~models.Q(plan=Plan.FREE),
             ),
         ]
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether this is the test account of somebody, whose tokens are worth nothing."""
+        return self.sandbox_of_id is not None
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """Operators may look at every row of the console; the rest is Django's business."""

@@ -25,6 +25,7 @@ from accounts.errors import (
 )
 from accounts.key_header import presented_key
 from accounts.models import ApiKey, User
+from accounts.services.sandboxes import sandbox_of
 from accounts.services.webhooks import enqueue_webhook
 from accounts.types import ROLE_SCOPES, IssuedKey, KeyLimits, Role, Scope
 from accounts.webhook_types import WebhookEventType
@@ -42,10 +43,12 @@ def issue_api_key(
     scopes: Collection[str],
     expires_at: datetime | None = None,
     limits: KeyLimits | None = None,
+    is_test: bool = False,
 ) -> IssuedKey:
     """Create a key for a user. Joins the caller's transaction, or owns one.
 
-    The returned secret exists nowhere else: the row holds a keyed hash of it.
+    With ``is_test`` the key acts as the user's sandbox, which is made now if there is none. The
+    returned secret exists nowhere else: the row holds a keyed hash of it.
 
     Raises:
         UserNotFoundError: no active user has this id.
@@ -55,6 +58,8 @@ def issue_api_key(
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         raise UserNotFoundError(_("No active user has this id."))
+    if is_test:
+        user = sandbox_of(user=user)
     _check_key_request(user=user, name=name, scopes=scopes, expires_at=expires_at)
     limits = limits or KeyLimits()
     return _store(
@@ -82,8 +87,9 @@ def rotate_api_key(*, key_id: uuid.UUID, user_id: int, grace_s: int) -> IssuedKe
         ApiKeyNotFoundError: the user has no such key.
         ApiKeyNotActiveError: it is revoked, expired or already replaced.
     """
-    row = ApiKey.objects.select_for_update(no_key=True, of=("self",)).filter(pk=key_id).first()
-    if row is None or row.user_id != user_id:
+    mine = ApiKey.objects.filter(selectors.keys_of(user_id), pk=key_id).select_related("user")
+    row = mine.select_for_update(no_key=True, of=("self",)).first()
+    if row is None:
         raise ApiKeyNotFoundError(_("You have no API key with this id."))
     now = timezone.now()
     is_over = row.expires_at is not None and row.expires_at <= now
@@ -92,7 +98,7 @@ def rotate_api_key(*, key_id: uuid.UUID, user_id: int, grace_s: int) -> IssuedKe
     lifetime = None if row.expires_at is None else row.expires_at - row.created_at
     issued = _store(
         ApiKey(
-            user_id=row.user_id,
+            user=row.user,
             name=row.name,
             scopes=row.scopes,
             expires_at=None if lifetime is None else now + lifetime,
@@ -177,7 +183,7 @@ def note_key_exposure(*, headers: Mapping[str, str]) -> None:
 
 
 def _store(row: ApiKey) -> IssuedKey:
-    key = keys.generate()
+    key = keys.generate(is_test=row.is_test)
     row.key_hash = keys.digest(key)
     row.last4 = key[-4:]
     row.save(force_insert=True)

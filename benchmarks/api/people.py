@@ -101,7 +101,11 @@ def _quotes(*, owner_id: int, count: int) -> list[uuid.UUID]:
     asset = selectors.asset(owner_id=owner_id, asset_id=asset.pk)
     rows = [
         draft_quote(
-            source=asset, target=asset, options=SwapOptions(), operation=Operation.IMAGE_SWAP
+            owner_id=owner_id,
+            source=asset,
+            target=asset,
+            options=SwapOptions(),
+            operation=Operation.IMAGE_SWAP,
         )
         for _ in range(count)
     ]

@@ -15,6 +15,7 @@ from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
+from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
 from facefusion_site.settings.webhooks import *
 

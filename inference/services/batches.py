@@ -19,7 +19,7 @@ from accounts import services as accounts_services
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
 from facefusion_site.common.errors import DomainError, InvalidRequestError
-from inference import asset_transitions, batch_selectors, dispatch, selectors, tasks
+from inference import asset_transitions, batch_selectors, dispatch, sandbox_media, selectors, tasks
 from inference.errors import AssetNotFoundError
 from inference.job_errors import BatchRefusedError, PriceAboveLimitError
 from inference.models import JobBatch, MediaAsset, SwapJob, SwapQuote
@@ -85,11 +85,13 @@ def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
     named = {row.source_asset_id for row in order.rows}
     named |= {row.target_asset_id for row in order.rows}
     assets = selectors.assets_by_id(owner_id=owner_id, asset_ids=named)
+    assets |= sandbox_media.magic_assets(owner_id=owner_id, asset_ids=named)
     quotes: dict[int, SwapQuote] = {}
     refusals: list[dict[str, Any]] = []
     for number, row in enumerate(order.rows, start=1):
         try:
             quotes[number] = draft_quote(
+                owner_id=owner_id,
                 source=_asset(assets, row.source_asset_id, param="source_asset_id"),
                 target=_asset(assets, row.target_asset_id, param="target_asset_id"),
                 options=row.options,
@@ -309,6 +311,8 @@ def _earlier(owner_id: int, key: str, fingerprint: str) -> uuid.UUID | None:
 
 def _asset(assets: dict[uuid.UUID, MediaAsset], asset_id: uuid.UUID, *, param: str) -> MediaAsset:
     found = assets.get(asset_id)
+    if found is None and sandbox_media.outcome_of(asset_id) is not None:
+        raise sandbox_media.refuse(param=param)
     if found is None:
         raise AssetNotFoundError(_("You have no upload with this id."), param=param)
     return found

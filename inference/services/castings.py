@@ -22,12 +22,15 @@ from inference.types import SwapOptions, TargetFaces
 _MARGIN_S: Final = 60 * 60
 
 
-def check_casting(*, source: MediaAsset, target: MediaAsset, options: SwapOptions) -> None:
+def check_casting(
+    *, owner_id: int, source: MediaAsset, target: MediaAsset, options: SwapOptions
+) -> None:
     """Refuse faces and further sources that no job could use; keep those that are named.
 
     Args:
-        source: the quote's source, a picture of the owner.
-        target: its target, the owner's too.
+        owner_id: who asks.
+        source: the quote's source, a picture that the owner may name.
+        target: its target, likewise.
         options: what is asked for.
 
     Raises:
@@ -39,7 +42,7 @@ def check_casting(*, source: MediaAsset, target: MediaAsset, options: SwapOption
         InvalidMappingError: options that do not go together, or say something twice.
     """
     _check_fit(options)
-    sources = [source, *_further_sources(source, options)]
+    sources = [source, *_further_sources(owner_id, source, options)]
     used: list[FaceSet] = []
     if options.mapping:
         used = _check_mapping(sources, target, options)
@@ -83,11 +86,11 @@ def _check_fit(options: SwapOptions) -> None:
         )
 
 
-def _further_sources(source: MediaAsset, options: SwapOptions) -> list[MediaAsset]:
+def _further_sources(owner_id: int, source: MediaAsset, options: SwapOptions) -> list[MediaAsset]:
     found: list[MediaAsset] = []
     for index, asset_id in enumerate(options.source_asset_ids):
         param = f"options.source_asset_ids.{index}"
-        asset = selectors.asset(owner_id=source.owner_id, asset_id=asset_id, param=param)
+        asset = selectors.asset(owner_id=owner_id, asset_id=asset_id, param=param)
         if asset.kind != MediaAsset.Kind.IMAGE:
             raise SourceNotAPictureError(_("A further source is a video."), param=param)
         if asset in (source, *found):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from facefusion_site.common.errors import InvalidRequestError
-from inference import runtime, selectors
+from inference import runtime, sandbox_media
 from inference.errors import (
     InvalidTrimError,
     OperationMismatchError,
@@ -62,6 +62,7 @@ def quote_swap(
 
     Raises:
         AssetNotFoundError: an upload does not exist or is somebody else's.
+        SandboxMediaError: an upload that forces an outcome, and the owner is no sandbox.
         SourceNotAPictureError: the source is a video.
         OperationMismatchError: the operation does not fit the target's kind.
         InvalidTrimError: the wanted part of the video is empty or lies behind its end.
@@ -71,17 +72,12 @@ def quote_swap(
         DomainError: faces that are named, see ``check_casting``.
     """
     quote = draft_quote(
-        source=selectors.asset(
-            owner_id=owner_id,
-            asset_id=source_asset_id,
-            param="source_asset_id",
-            may_be_pending=True,
+        owner_id=owner_id,
+        source=sandbox_media.input_asset(
+            owner_id=owner_id, asset_id=source_asset_id, param="source_asset_id"
         ),
-        target=selectors.asset(
-            owner_id=owner_id,
-            asset_id=target_asset_id,
-            param="target_asset_id",
-            may_be_pending=True,
+        target=sandbox_media.input_asset(
+            owner_id=owner_id, asset_id=target_asset_id, param="target_asset_id"
         ),
         options=options,
         operation=operation,
@@ -91,7 +87,12 @@ def quote_swap(
 
 
 def draft_quote(
-    *, source: MediaAsset, target: MediaAsset, options: SwapOptions, operation: Operation
+    *,
+    owner_id: int,
+    source: MediaAsset,
+    target: MediaAsset,
+    options: SwapOptions,
+    operation: Operation,
 ) -> SwapQuote:
     """A quote for its owner, priced and not yet stored.
 
@@ -112,11 +113,11 @@ def draft_quote(
             param="target_asset_id",
         )
     options = _checked(options, target=target)
-    check_casting(source=source, target=target, options=options)
+    check_casting(owner_id=owner_id, source=source, target=target, options=options)
     line = UsageLine(operation=operation, quantity=_quantity(target, options))
     price = tokens_services.price_usage(lines=[line])
     return SwapQuote(
-        owner_id=source.owner_id,
+        owner_id=owner_id,
         operation=operation.name,
         source=source,
         target=target,

@@ -42,6 +42,7 @@ WORDS = {
     (403, "role_required"): "role",
     (403, "key_cannot_manage_keys"): "person",
     (403, "wallet_frozen"): "frozen",
+    (403, "sandbox_only"): "sandbox",
     (403, "step_up_required"): "step-up",
     (403, "second_factor_missing"): "step-up",
     (403, "only_the_maker"): "maker",

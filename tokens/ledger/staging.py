@@ -148,9 +148,12 @@ def mark_repeats(*, batch_id: uuid.UUID, has_keys: bool) -> None:
             )
 
 
-def fill_from_rows(*, payload: str, first_row: int) -> None:
-    """Unpack rows that were never stored, given as canonical JSON, into the session's table."""
-    users_sql, users_parameters = accounts_selectors.active_users_sql()
+def fill_from_rows(*, payload: str, first_row: int, is_sandbox: bool = False) -> None:
+    """Unpack rows that were never stored, given as canonical JSON, into the session's table.
+
+    With ``is_sandbox`` they are for sandboxes, which are nobody otherwise.
+    """
+    users_sql, users_parameters = accounts_selectors.active_users_sql(are_sandboxes=is_sandbox)
     with connection.cursor() as cursor:
         cursor.execute(
             FILL_FROM_ROWS_SQL.replace(USERS, users_sql),

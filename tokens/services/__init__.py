@@ -35,6 +35,7 @@ from tokens.services.recharge import (
     preview,
     staged_template,
 )
+from tokens.services.sandbox import refill_sandbox
 from tokens.services.wallets import close_wallet, freeze_wallet, unfreeze_wallet
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "propose_policy",
     "recall_policy_change",
     "record_late_result",
+    "refill_sandbox",
     "refund_hold",
     "refuse_batch",
     "release_batch",

@@ -173,7 +173,12 @@ def _check(order: AdjustmentOrder, actor_id: int) -> int:
             _("An adjustment moves 1 to %(max)d tokens.") % {"max": settings.RECHARGE_AMOUNT_MAX},
             param="amount",
         )
-    return accounts_selectors.user_by_ref(user_ref=order.user_ref).pk
+    owner = accounts_selectors.user_by_ref(user_ref=order.user_ref)
+    if owner.is_sandbox:
+        raise InvalidAdjustmentError(
+            _("A sandbox has free tokens only, by its own refill."), param="user_ref"
+        )
+    return owner.pk
 
 
 def _check_policies(*, amount: int, actor_id: int) -> None:

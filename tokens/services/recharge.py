@@ -39,6 +39,7 @@ Status = RechargeBatch.Status
 # Called once per attempt, inside the transaction; streams, so that memory stays flat.
 RowSource = Callable[[], Iterable[StagedRow]]
 CREATE_SCOPE = "create"
+SANDBOX_SCOPE = "sandbox"
 ATTEMPTS_MAX = 2
 
 
@@ -279,7 +280,9 @@ def _create(
             _stage(batch=batch, rows=head, totals=RowTotals.start({}))
     elif is_small:
         staging.prepare(has_few_rows=True)
-        staging.fill_from_rows(payload=payload, first_row=1)
+        staging.fill_from_rows(
+            payload=payload, first_row=1, is_sandbox=batch.key_scope == SANDBOX_SCOPE
+        )
         staging.mark_stage()
         verdicts = apply.apply(batch=batch, locks_first=locks_first)
         batches.count(batch=batch, verdicts=verdicts)
@@ -302,8 +305,9 @@ def _stage(*, batch: RechargeBatch, rows: Iterable[StagedRow], totals: RowTotals
 
 
 def _must_wait(*, batch: RechargeBatch, totals: RowTotals) -> bool:
-    # The rule is what approves a scheduled grant; its settings bound the day's total.
-    if batch.source == RechargeBatch.Source.SCHEDULE:
+    # The rule is what approves a scheduled grant; its settings bound the day's total. Tokens of a
+    # sandbox are worth nothing.
+    if batch.source == RechargeBatch.Source.SCHEDULE or batch.key_scope == SANDBOX_SCOPE:
         return False
     return open_if_required(
         batch_id=batch.pk,

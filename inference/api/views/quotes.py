@@ -33,7 +33,7 @@ from inference.errors import (
 )
 from inference.face_errors import CASTING_ERRORS
 from inference.job_errors import InputsMissingError
-from inference.media_errors import AssetDeletedError
+from inference.media_errors import AssetDeletedError, SandboxMediaError
 from tokens.types import Operation
 
 QUOTE_ERRORS: Final = (
@@ -41,6 +41,7 @@ QUOTE_ERRORS: Final = (
     AssetNotFoundError,
     AssetDeletedError,
     InputsMissingError,
+    SandboxMediaError,
     SourceNotAPictureError,
     OperationMismatchError,
     InvalidTrimError,
