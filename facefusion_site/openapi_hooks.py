@@ -194,7 +194,7 @@ def _value(name: str, schema: Json, schemas: Json, *, is_request: bool) -> Any:
 def _plain(schema: Json, kind: str) -> bool | int:
     if kind == "boolean":
         return bool(schema.get("default", False))
-    return max(schema.get("minimum", 0), schema.get("default") or 0)
+    return int(max(schema.get("minimum", 0), schema.get("default") or 0))
 
 
 def _kinds(schema: Json) -> list[str]:

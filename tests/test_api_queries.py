@@ -67,7 +67,7 @@ def test_creating_a_job(http, user, django_assert_num_queries):
             format="json",
             headers={"idempotency-key": uuid.uuid4().hex},
         )
-        return answer.status_code
+        return int(answer.status_code)
 
     assert create(quotes[0]) == 202
     # Those that begin and end the transaction and its savepoint among them.

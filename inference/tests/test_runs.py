@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from inference import handlers, observers, runtime, services, storage, tasks, transitions
+from inference import endings, handlers, observers, runtime, services, storage, tasks, transitions
 from inference.models import SwapJob
 from inference.pipeline import errors as pipeline_errors
 from inference.pipeline import image_io
@@ -299,7 +299,7 @@ SUCCESS_STEPS = steps(
     (transitions, "finish"),
     (transitions, "_lock_owned"),
     (tokens_services, "settle_hold"),
-    (transitions, "_end"),
+    (transitions, "end"),
     (handlers, "discard_results"),
     (storage, "delete_results"),
 )
@@ -331,7 +331,7 @@ def test_crash_of_a_good_run_ends_in_one_paid_result(job, monkeypatch, media_roo
 FAILURE_STEPS = steps(
     (transitions, "fail"),
     (tokens_services, "void_hold"),
-    (transitions, "_end"),
+    (endings, "end"),
     (handlers, "discard_results"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from pathlib import Path
+from typing import Any
 
 import facefusion_platform_client as sdk
 import pytest
@@ -131,7 +132,7 @@ def test_batches_of_jobs(client_of: ClientOf):
 def test_recharges_with_failures_retries_and_a_reversal(client_of: ClientOf):
     operator = client_of(role=Role.OPERATOR)
     known = [factories.make_user().user_ref for _ in range(2)]
-    wanted = {"users": [*known, "nobody"], "amount": 100, "reason": "June"}
+    wanted: dict[str, Any] = {"users": [*known, "nobody"], "amount": 100, "reason": "June"}
 
     preview = operator.recharges.preview(**wanted)
     assert (preview.applied_count, preview.failed_users) == (2, ["nobody"])

@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import facefusion_platform_client as sdk
 import pytest
@@ -16,7 +17,7 @@ from tests import outside
 QUICK = sdk.RetryPolicy(attempts=4, base_s=0.01, pause_max_s=5.0)
 BALANCE = b'{"available": 3, "held": 1, "total": 4}'
 CLOSE = "Connection: close\r\nContent-Type: application/json\r\n"
-JOB = {
+JOB: dict[str, Any] = {
     "id": "9d5c1b0e-8f53-4a34-9f7a-0a4a4f0b6c11",
     "state": "succeeded",
     "operation": "image_swap",
