@@ -117,7 +117,7 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     def role_badge(self, user: User) -> tuple[str, str]:
         return user.role, str(Role(user.role).label)
 
-    @display(description=_("sandbox of"), ordering="sandbox_of", label="warning")
+    @display(description=_("sandbox of"), ordering="sandbox_of", label=True)
     def sandbox_badge(self, user: User) -> str | None:
         return None if user.sandbox_of is None else user.sandbox_of.username
 

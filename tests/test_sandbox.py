@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -68,7 +69,7 @@ class Integrator:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['key']}")
         return client, answer.json()
 
-    def refill(self) -> dict[str, int]:
+    def refill(self) -> Any:
         answer = self.test.post("/api/v1/sandbox/refill")
         assert answer.status_code == 200, answer.json()
         return answer.json()
@@ -86,10 +87,10 @@ class Integrator:
         assert job.status_code == 202, job.json()
         return uuid.UUID(job.json()["id"])
 
-    def shown(self, job_id: uuid.UUID) -> dict[str, object]:
+    def shown(self, job_id: uuid.UUID) -> Any:
         return self.test.get(f"/api/v1/jobs/{job_id}").json()
 
-    def live_tokens(self) -> int:
+    def live_tokens(self) -> Any:
         return self.live.get("/api/v1/balance").json()["total"]
 
 
@@ -382,7 +383,11 @@ def test_reports_leave_sandboxes_out_unless_one_is_named(integrator):
     integrator.refill()
     handlers.run_swap_job(job_id=integrator.job(IDS[Outcome.OK], IDS[Outcome.OK]))
     today = timezone.now().date()
-    day = {"first": today - dt.timedelta(days=1), "last": today, "basis": books.Basis.RECORDED}
+    day: dict[str, Any] = {
+        "first": today - dt.timedelta(days=1),
+        "last": today,
+        "basis": books.Basis.RECORDED,
+    }
     assert books.consumption(**day) == []
     named = books.consumption(**day, owner_id=integrator.sandbox.pk)
     assert [row.charged for row in named] == [1]
