@@ -191,10 +191,11 @@ def _value(name: str, schema: Json, schemas: Json, *, is_request: bool) -> Any:
     return _text(name, schema) if kind == "string" else _plain(schema, kind)
 
 
-def _plain(schema: Json, kind: str) -> bool | int:
+def _plain(schema: Json, kind: str) -> bool | float:
     if kind == "boolean":
         return bool(schema.get("default", False))
-    return int(max(schema.get("minimum", 0), schema.get("default") or 0))
+    value: float = max(schema.get("minimum", 0), schema.get("default") or 0)
+    return value
 
 
 def _kinds(schema: Json) -> list[str]:

@@ -17,9 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from django.db import OperationalError
 from django.test import override_settings
 from django.utils import timezone, translation
 from rest_framework.test import APIClient
@@ -32,9 +30,6 @@ from facefusion_site.common import drf, errors
 from facefusion_site.common.errors import DomainError
 from inference.errors import failure_codes, failure_text
 from inference.tests import factories
-from tokens.errors import RechargeBusyError
-from tokens.models import RechargeBatch
-from tokens.services.recharge import create
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("facefusion_site", "accounts", "tokens", "inference")
@@ -128,20 +123,6 @@ def test_the_page_has_an_anchor_for_every_code_of_every_kind():
     for code in failure_codes():
         assert f'<a id="job-{code}"></a>' in page
         assert str(failure_text(code)) in page
-
-
-def test_a_recharge_that_meets_others_twice_is_busy():
-    tries: list[int] = []
-
-    def meet_others() -> RechargeBatch:
-        tries.append(1)
-        raise OperationalError from psycopg.errors.DeadlockDetected()
-
-    with pytest.raises(RechargeBusyError) as refused:
-        create(draft=meet_others, rows=list)
-
-    assert len(tries) == 2
-    assert (refused.value.code, refused.value.retryable) == ("recharge_busy", True)
 
 
 @dataclass(frozen=True)

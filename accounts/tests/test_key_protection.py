@@ -276,6 +276,11 @@ class TestSignatures:
         answer = self.send(issued, **changed)
         assert (answer.status_code, answer.json()["code"]) == (401, code)
 
+    def test_a_body_too_large_to_be_checked_is_refused(self, issued, settings):
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 20
+        answer = self.send(issued)
+        assert (answer.status_code, answer.json()["code"]) == (413, "signed_body_too_large")
+
     def test_reads_need_no_signature(self, issued):
         assert client_with(issued.key).get("/api/v1/jobs").status_code == 200
 
