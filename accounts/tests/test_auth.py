@@ -220,14 +220,14 @@ def test_no_credentials_is_a_401_problem(db):
 
 
 def test_signing_in_is_limited_with_retry_after(user, settings):
-    settings.LOGIN_RATE = "2/m"
+    settings.LOGIN_RATE = "2/h"
     client = APIClient(REMOTE_ADDR="203.0.113.7")
     body = {"username": "mia", "password": "nope"}
     codes = [client.post("/api/v1/auth/token", body, format="json") for _ in range(3)]
     assert [answer.status_code for answer in codes] == [401, 401, 429]
     assert codes[-1].json()["code"] == "rate_limited"
     assert codes[-1].json()["retryable"] is True
-    assert 1 <= int(codes[-1]["Retry-After"]) <= 60
+    assert 1 <= int(codes[-1]["Retry-After"]) <= 3600
 
 
 def test_signing_in_fails_closed_while_redis_is_away(user, settings):

@@ -157,7 +157,7 @@ def test_wrong_codes_make_the_next_try_wait():
 
 
 def test_tries_are_limited_over_the_api(settings):
-    settings.STEP_UP_RATE = "2/m"
+    settings.STEP_UP_RATE = "2/h"
     user = make_operator()
     enrol(user)
     api = signed_in(user)

@@ -294,7 +294,7 @@ def test_the_model_set_names_the_engines_models():
 
 
 def test_requests_are_limited(client, user, couple, settings):
-    settings.FACES_RATE = "2/m"
+    settings.FACES_RATE = "2/h"
     url = f"{ASSETS}/{upload(user, couple).pk}/faces"
 
     codes = [client.post(url).status_code for _ in range(3)]
