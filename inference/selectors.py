@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeVar
 
-from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.common.pages import newest_first
 from inference import estimates
 from inference.errors import AssetNotFoundError, JobNotFoundError, QuoteNotFoundError
 from inference.job_errors import InputsMissingError
 from inference.media_errors import AssetDeletedError
 from inference.models import UNSTARTED_STATUSES, MediaAsset, SwapJob, SwapQuote
 from tokens import selectors as tokens_selectors
-from tokens.errors import InvalidCursorError
 from tokens.types import Balance, HoldReceipt
-
-Row = TypeVar("Row", bound=Model)
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +130,7 @@ def assets(
     """
     mine = MediaAsset.objects.filter(owner_id=owner_id)
     gone = [MediaAsset.Status.DELETING, MediaAsset.Status.DELETED]
-    return _page(mine.exclude(status__in=gone), limit=limit, cursor=cursor)
+    return newest_first(mine.exclude(status__in=gone), limit=limit, cursor=cursor)
 
 
 def quote(*, owner_id: int, quote_id: uuid.UUID, param: str | None = None) -> SwapQuote:
@@ -236,7 +229,7 @@ def jobs(
         "created_at__lte": wanted.created_to,
     }
     mine = mine.filter(**{name: value for name, value in conditions.items() if value is not None})
-    rows, next_cursor = _page(mine, limit=limit, cursor=cursor)
+    rows, next_cursor = newest_first(mine, limit=limit, cursor=cursor)
     return with_receipts(rows), next_cursor
 
 
@@ -269,30 +262,3 @@ def overdue_to_start_job_ids(*, limit: int) -> list[uuid.UUID]:
         status__in=UNSTARTED_STATUSES, attempt=0, start_deadline_at__lte=Now()
     )
     return list(overdue.order_by("start_deadline_at", "pk").values_list("pk", flat=True)[:limit])
-
-
-def _page(rows: QuerySet[Row], *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    """One page in the order (created_at, id), newest first."""
-    if cursor is not None:
-        created_at, row_id = _decode_cursor(cursor)
-        rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=row_id))
-    page = list(rows.order_by("-created_at", "-pk")[: limit + 1])
-    if len(page) <= limit:
-        return page, None
-    return page[:limit], _encode_cursor(page[limit - 1])
-
-
-def _encode_cursor(row: Model) -> str:
-    created_at: dt.datetime = row.created_at  # type: ignore[attr-defined]  # every listed model has it
-    micros = (created_at - _EPOCH) // dt.timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(f"{micros} {row.pk}".encode()).decode()
-
-
-def _decode_cursor(cursor: str) -> tuple[dt.datetime, uuid.UUID]:
-    try:
-        micros, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        return _EPOCH + dt.timedelta(microseconds=int(micros)), uuid.UUID(row_id)
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidCursorError(
-            _("The page cursor is not one of ours."), param="cursor"
-        ) from error
