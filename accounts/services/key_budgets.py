@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -12,11 +11,12 @@ from django.utils.translation import gettext as _
 from accounts.errors import ApiKeyBudgetExceededError
 from accounts.models import ApiKey, ApiKeySpending
 
-# The row of the day is locked by the statement that looks at it, so that requests at the same
-# moment count one after the other.
+# A day begins at midnight UTC, by the clock of the database as of the transaction's start: what is
+# given back comes off the day that it was counted on. The row of the day is locked by the statement
+# that looks at it, so that requests at the same moment count one after the other.
 _SPEND_SQL = """
 INSERT INTO accounts_apikeyspending AS spent (lineage, day, tokens)
-SELECT %(lineage)s, %(day)s, %(tokens)s WHERE %(tokens)s <= %(budget)s
+SELECT %(lineage)s, (now() AT TIME ZONE 'UTC')::date, %(tokens)s WHERE %(tokens)s <= %(budget)s
     ON CONFLICT (lineage, day) DO UPDATE SET tokens = spent.tokens + excluded.tokens
  WHERE spent.tokens + excluded.tokens <= %(budget)s
 RETURNING spent.tokens
@@ -37,21 +37,18 @@ def spend_key_budget(*, key_id: uuid.UUID | None, tokens: int) -> None:
     key = ApiKey.objects.only("lineage", "daily_token_budget").get(pk=key_id)
     if key.daily_token_budget is None:
         return
-    # A day begins at midnight UTC, by the clock of the database as of the transaction's start.
-    day = timezone.now().date()
     with connection.cursor() as cursor:
         cursor.execute(
             _SPEND_SQL,
             {
                 "lineage": key.lineage,
-                "day": day,
                 "tokens": tokens,
                 "budget": key.daily_token_budget,
             },
         )
         if cursor.fetchone() is not None:
             return
-    spent = _spent(key, day)
+    spent = _spent(key)
     raise ApiKeyBudgetExceededError(
         _("This needs %(tokens)d tokens; the key has %(left)d left of its %(budget)d for today.")
         % {
@@ -73,12 +70,13 @@ def give_back_key_budget(*, key_id: uuid.UUID | None, tokens: int) -> None:
         cursor.execute(
             "UPDATE accounts_apikeyspending AS spent SET tokens = spent.tokens - %s"
             " FROM accounts_apikey AS key"
-            " WHERE key.id = %s AND spent.lineage = key.lineage AND spent.day = %s"
+            " WHERE key.id = %s AND spent.lineage = key.lineage"
+            " AND spent.day = (now() AT TIME ZONE 'UTC')::date"
             " AND key.daily_token_budget IS NOT NULL",
-            [tokens, key_id, timezone.now().date()],
+            [tokens, key_id],
         )
 
 
-def _spent(key: ApiKey, day: date) -> int:
-    row = ApiKeySpending.objects.filter(lineage=key.lineage, day=day).first()
+def _spent(key: ApiKey) -> int:
+    row = ApiKeySpending.objects.filter(lineage=key.lineage, day=timezone.now().date()).first()
     return 0 if row is None else row.tokens

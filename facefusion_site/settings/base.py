@@ -15,6 +15,7 @@ from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
+from facefusion_site.settings.recharges import *
 from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
 from facefusion_site.settings.webhooks import *
@@ -285,21 +286,6 @@ TOKENS_PRICE_IMAGE = env.int("TOKENS_PRICE_IMAGE", default=1)
 TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
 # How long refunded tokens live on whose own lot has expired meanwhile.
 TOKENS_REFUND_GRACE_S = env.int("TOKENS_REFUND_GRACE_S", default=7 * 24 * 60 * 60)
-# Lines of one JSON body; streams and files may carry as many as their mode allows.
-RECHARGE_LINES_MAX = env.int("RECHARGE_LINES_MAX", default=10_000)
-RECHARGE_SYNC_LINES_MAX = env.int("RECHARGE_SYNC_LINES_MAX", default=1_000)
-RECHARGE_ATOMIC_LINES_MAX = env.int("RECHARGE_ATOMIC_LINES_MAX", default=100_000)
-RECHARGE_SOFT_FAIL_LINES_MAX = env.int("RECHARGE_SOFT_FAIL_LINES_MAX", default=1_000_000)
-RECHARGE_CHUNK_LINES = env.int("RECHARGE_CHUNK_LINES", default=2_500)
-RECHARGE_FAILURES_LISTED = env.int("RECHARGE_FAILURES_LISTED", default=1_000)
-RECHARGE_FILE_BYTES_MAX = env.int("RECHARGE_FILE_BYTES_MAX", default=256 * 1024 * 1024)
-RECHARGE_CELL_LENGTH_MAX = env.int("RECHARGE_CELL_LENGTH_MAX", default=1_000)
-# Longer than one chunk, or a whole atomic batch, may take.
-RECHARGE_LEASE_S = env.int("RECHARGE_LEASE_S", default=120)
-RECHARGE_ATTEMPTS_MAX = env.int("RECHARGE_ATTEMPTS_MAX", default=10)
-# How long the rows of a finished batch stay staged beside their lines; at least 7 days.
-RECHARGE_CHUNK_KEEP_DAYS = env.int("RECHARGE_CHUNK_KEEP_DAYS", default=30)
-RECHARGE_AMOUNT_MAX = env.int("RECHARGE_AMOUNT_MAX", default=1_000_000_000)
 # Tokens that every VIP account gets each day; 0 switches the daily grant off.
 VIP_GRANT_TOKENS = env.int("VIP_GRANT_TOKENS", default=10)
 # Whole days that they can be spent, beside the rest of the day of the grant; 0 means for ever.

@@ -260,6 +260,7 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
 
     @admin.display(description=_("segments"))
     def segment_lines(self, job: SwapJob) -> SafeString | str:
+        """Each segment with its state, frames and attempt; a dash for a job in one piece."""
         rows = [
             (
                 segment.index,

@@ -170,6 +170,7 @@ class _Person:
     embeddings: list[Embedding] = field(default_factory=list)
 
     def to_found(self) -> FoundFace:
+        """The best look at the person, with the mean embedding and the span of all looks."""
         best = self.best
         return FoundFace(
             box_xyxy=best.box_xyxy,

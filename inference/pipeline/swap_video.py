@@ -140,12 +140,11 @@ def swap_video(
     )
     try:
         run.finish()
+        if segment is None and not run.faces_swapped:
+            raise NoFaceFoundError("target")
     except PipelineError:
         paths.result.unlink()
         raise
-    if segment is None and not run.faces_swapped:
-        paths.result.unlink()
-        raise NoFaceFoundError("target")
     return run.report(video)
 
 

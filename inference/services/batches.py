@@ -160,6 +160,11 @@ def create_job_batch(
     accounts_services.give_back_key_budget(key_id=api_key_id, tokens=plan.tokens - batch.tokens)
     for job_id in dispatch.take_places(owner_id=owner_id):
         send_on_commit(tasks.run_swap_job, job_id=str(job_id))
+    _log_after_commit(batch)
+    return batch.pk, False
+
+
+def _log_after_commit(batch: JobBatch) -> None:
     transaction.on_commit(
         partial(
             log.info,
@@ -169,7 +174,6 @@ def create_job_batch(
             tokens=batch.tokens,
         )
     )
-    return batch.pk, False
 
 
 def cancel_job_batch(*, owner_id: int, batch_id: uuid.UUID) -> int:

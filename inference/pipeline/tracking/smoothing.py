@@ -132,6 +132,7 @@ class _PoseFilter:
         self._speed = np.zeros(2, dtype=np.complex128)
 
     def apply(self, matrix: Doubles, *, step_s: float) -> Doubles:
+        """The next pose, smoothed: (2, 3) float64 in and out, ``step_s`` seconds after the last."""
         (a, _, x), (c, _, y) = matrix.tolist()
         found = np.asarray([complex(x, y), complex(a, c)])
         if self._found is None or self._smooth is None:

@@ -78,14 +78,7 @@ def plan_segments(
                 starts_at_key=True,
             ),
         )
-    end_pts = index.end_pts
-    if stop < len(index.pts):
-        end_pts = end_of_part(
-            next_pts=index.pts[stop],
-            part_end_pts=part.end_pts or index.pts[stop],
-            last_pts=index.pts[stop - 1],
-            frame_ticks=info.frame_ticks,
-        )
+    end_pts = _end_of_last(index, info, stop=stop, part_end_pts=part.end_pts)
     if (end_pts - info.first_pts) * info.time_base > 2 * limits.duration_max_s:
         raise VideoTooLongError(f"a frame lies behind {limits.duration_max_s} s")
     cuts = _cuts(index, first, stop, ticks=max(target_s, _TARGET_MIN_S) / info.time_base)
@@ -101,6 +94,18 @@ def plan_segments(
             starts_at_key=index.pts[start] in keys,
         )
         for number, (start, behind) in enumerate(pairwise((*cuts, stop)))
+    )
+
+
+def _end_of_last(index: _Index, info: VideoInfo, *, stop: int, part_end_pts: int | None) -> int:
+    """Where the frame before number ``stop`` ends, in pts."""
+    if stop == len(index.pts):
+        return index.end_pts
+    return end_of_part(
+        next_pts=index.pts[stop],
+        part_end_pts=part_end_pts or index.pts[stop],
+        last_pts=index.pts[stop - 1],
+        frame_ticks=info.frame_ticks,
     )
 
 
