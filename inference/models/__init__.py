@@ -5,6 +5,7 @@ from inference.models.faces import AssetFace, FaceSearch
 from inference.models.jobs import OPEN_STATUSES, UNSTARTED_STATUSES, SwapJob
 from inference.models.media import MediaAsset
 from inference.models.quotes import SwapQuote
+from inference.models.reports import JobDay
 from inference.models.segments import SwapSegment
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AssetFace",
     "FaceSearch",
     "JobBatch",
+    "JobDay",
     "MediaAsset",
     "SwapJob",
     "SwapQuote",

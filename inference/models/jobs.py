@@ -242,6 +242,11 @@ class SwapJob(models.Model):
                 ),
             ),
             models.Index(
+                name="swapjob_ended",
+                fields=["finished_at"],
+                condition=Q(finished_at__isnull=False),
+            ),
+            models.Index(
                 name="swapjob_succeeded_newest",
                 fields=["-finished_at"],
                 condition=Q(status="SUCCEEDED"),

@@ -15,6 +15,8 @@ from tokens.models.approvals import (
     ApprovalVote,
     ApproverRole,
 )
+from tokens.models.breaks import ReconBreak
+from tokens.models.exports import ExportJob
 from tokens.models.grants import ScheduledGrant
 from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
@@ -30,6 +32,13 @@ from tokens.models.proof import (
     SnapshotDay,
 )
 from tokens.models.recharge import RechargeBatch, RechargeChunk, RechargeLine
+from tokens.models.rollups import (
+    Book,
+    ConsumptionDay,
+    JournalDay,
+    LiabilityDay,
+    RollupHead,
+)
 from tokens.models.wallets import CreditLot, Wallet
 
 __all__ = [
@@ -44,15 +53,22 @@ __all__ = [
     "ApproverRole",
     "AuditEvent",
     "BalanceSnapshot",
+    "Book",
+    "ConsumptionDay",
     "CreditLot",
+    "ExportJob",
     "Hold",
     "HoldEvent",
+    "JournalDay",
+    "LiabilityDay",
     "MonthClose",
     "PolicyChange",
     "RechargeBatch",
     "RechargeChunk",
     "RechargeLine",
+    "ReconBreak",
     "ReconRun",
+    "RollupHead",
     "ScheduledGrant",
     "SealBlock",
     "SealMember",
