@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +16,25 @@ USER_REF_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}"
 
 
 class Role(models.TextChoices):
-    """What a user is on the platform."""
+    """What a user is on the platform. One person has one role, so that no duties ever add up.
+
+    OPERATOR and ADMIN are for small teams, where the same people do most things; the others
+    divide the work so that nobody both asks for tokens and agrees to it.
+    """
 
     USER = "USER", _("User")
     OPERATOR = "OPERATOR", _("Operator")
     ADMIN = "ADMIN", _("Administrator")
+    MAKER = "MAKER", _("Recharge maker")
+    APPROVER = "APPROVER", _("Recharge approver")
+    FINANCE = "FINANCE", _("Finance")
+    RISK = "RISK", _("Risk analyst")
+    SAFETY = "SAFETY", _("Safety reviewer")
+    SUPPORT = "SUPPORT", _("Support")
+    PRICING = "PRICING", _("Pricing manager")
+    SRE = "SRE", _("Site reliability")
+    AUDITOR = "AUDITOR", _("Auditor")
+    OWNER = "OWNER", _("Owner")
 
 
 class Plan(models.TextChoices):
@@ -48,11 +63,22 @@ class Scope(models.TextChoices):
     AUDIT_READ = "audit:read", _("See the books and their proof")
     WALLETS_WRITE = "wallets:write", _("Freeze, close and correct wallets")
     WALLETS_READ = "wallets:read", _("See wallets of others")
+    FREEZES_WRITE = "freezes:write", _("Freeze accounts and lift freezes")
     USERS_WRITE = "users:write", _("Create users")
     USERS_READ = "users:read", _("See users")
+    ACCOUNTS_WRITE = "accounts:write", _("Change users, their roles and their keys")
+    SUPPORT_READ = "support:read", _("See swaps, keys and webhooks of others")
+    SUPPORT_WRITE = "support:write", _("Write notes, send webhooks of others again")
+    MEDIA_REVIEW = "media:review", _("See pictures and videos of others")
+    BOOKS_WRITE = "books:write", _("Reconcile, close months, settle breaks")
+    POLICIES_WRITE = "policies:write", _("Propose and decide changes of approval policies")
+    PRICES_READ = "prices:read", _("See rate cards and calibration")
+    PRICES_WRITE = "prices:write", _("Draft rate cards and steer prices")
+    OPERATIONS_READ = "operations:read", _("See queues, workers and models")
+    OPERATIONS_WRITE = "operations:write", _("Drain workers, queue again and stop jobs")
 
 
-STAFF_ROLES: Final = frozenset({Role.OPERATOR, Role.ADMIN})
+STAFF_ROLES: Final = frozenset(Role) - {Role.USER}
 STAFF_SCOPES: Final = frozenset(
     {
         Scope.RECHARGES_WRITE,
@@ -64,14 +90,96 @@ STAFF_SCOPES: Final = frozenset(
         Scope.WALLETS_READ,
         Scope.USERS_WRITE,
         Scope.USERS_READ,
+        Scope.ACCOUNTS_WRITE,
+        Scope.SUPPORT_READ,
+        Scope.SUPPORT_WRITE,
+        Scope.MEDIA_REVIEW,
+        Scope.BOOKS_WRITE,
+        Scope.POLICIES_WRITE,
+        Scope.PRICES_READ,
+        Scope.PRICES_WRITE,
+        Scope.OPERATIONS_READ,
+        Scope.OPERATIONS_WRITE,
     }
 )
+_OWN_SCOPES: Final = frozenset(Scope) - STAFF_SCOPES
+# Beside what everybody may do with an account of their own.
+_DUTIES: Final[Mapping[Role, frozenset[Scope]]] = {
+    Role.USER: frozenset(),
+    Role.ADMIN: STAFF_SCOPES,
+    Role.OPERATOR: STAFF_SCOPES
+    - {Scope.ACCOUNTS_WRITE, Scope.BOOKS_WRITE, Scope.POLICIES_WRITE, Scope.PRICES_WRITE},
+    Role.MAKER: frozenset(
+        {
+            Scope.RECHARGES_WRITE,
+            Scope.RECHARGES_READ,
+            Scope.APPROVALS_READ,
+            Scope.WALLETS_READ,
+            Scope.USERS_READ,
+        }
+    ),
+    Role.APPROVER: frozenset(
+        {
+            Scope.APPROVALS_VOTE,
+            Scope.APPROVALS_READ,
+            Scope.RECHARGES_READ,
+            Scope.WALLETS_READ,
+            Scope.USERS_READ,
+        }
+    ),
+    Role.FINANCE: frozenset(
+        {
+            Scope.BOOKS_WRITE,
+            Scope.AUDIT_READ,
+            Scope.RECHARGES_READ,
+            Scope.APPROVALS_READ,
+            Scope.WALLETS_READ,
+            Scope.USERS_READ,
+            Scope.PRICES_READ,
+        }
+    ),
+    Role.RISK: frozenset(
+        {
+            Scope.FREEZES_WRITE,
+            Scope.SUPPORT_READ,
+            Scope.AUDIT_READ,
+            Scope.WALLETS_READ,
+            Scope.USERS_READ,
+        }
+    ),
+    Role.SAFETY: frozenset({Scope.MEDIA_REVIEW}),
+    Role.SUPPORT: frozenset(
+        {Scope.SUPPORT_WRITE, Scope.SUPPORT_READ, Scope.WALLETS_READ, Scope.USERS_READ}
+    ),
+    Role.PRICING: frozenset({Scope.PRICES_WRITE, Scope.PRICES_READ, Scope.OPERATIONS_READ}),
+    Role.SRE: frozenset({Scope.OPERATIONS_WRITE, Scope.OPERATIONS_READ}),
+    # Everything that is written, and none of the faces.
+    Role.AUDITOR: frozenset(
+        {
+            Scope.AUDIT_READ,
+            Scope.RECHARGES_READ,
+            Scope.APPROVALS_READ,
+            Scope.WALLETS_READ,
+            Scope.USERS_READ,
+            Scope.SUPPORT_READ,
+            Scope.PRICES_READ,
+            Scope.OPERATIONS_READ,
+        }
+    ),
+    Role.OWNER: frozenset(
+        {
+            Scope.ACCOUNTS_WRITE,
+            Scope.FREEZES_WRITE,
+            Scope.USERS_WRITE,
+            Scope.USERS_READ,
+            Scope.POLICIES_WRITE,
+            Scope.APPROVALS_READ,
+            Scope.AUDIT_READ,
+        }
+    ),
+}
 ROLE_SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
-    {
-        Role.USER: frozenset(Scope) - STAFF_SCOPES,
-        Role.OPERATOR: frozenset(Scope),
-        Role.ADMIN: frozenset(Scope),
-    }
+    {role: _OWN_SCOPES | duties for role, duties in _DUTIES.items()}
 )
 
 
@@ -79,6 +187,17 @@ ROLE_SCOPES: Final[Mapping[Role, frozenset[Scope]]] = MappingProxyType(
 MONEY_SCOPES: Final = frozenset(
     {Scope.JOBS_WRITE, Scope.RECHARGES_WRITE, Scope.WALLETS_WRITE, Scope.APPROVALS_VOTE}
 )
+# No role has two of one set: what one person asks for, another one decides. Roles of small teams
+# have them; there the services see to it that nobody decides about what they made themselves.
+SEPARATE_DUTIES: Final = (
+    frozenset({Scope.RECHARGES_WRITE, Scope.APPROVALS_VOTE}),
+    frozenset({Scope.RECHARGES_WRITE, Scope.BOOKS_WRITE}),
+    frozenset({Scope.WALLETS_WRITE, Scope.APPROVALS_VOTE}),
+    frozenset({Scope.ACCOUNTS_WRITE, Scope.RECHARGES_WRITE}),
+    frozenset({Scope.ACCOUNTS_WRITE, Scope.APPROVALS_VOTE}),
+    frozenset({Scope.MEDIA_REVIEW, Scope.WALLETS_READ}),
+)
+TEAM_ROLES: Final = frozenset({Role.OPERATOR, Role.ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +250,30 @@ class SecondFactorState:
 
     is_enrolled: bool
     recovery_codes_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStanding:
+    """What grants by plan go by: an active account, its plan, and where its days begin."""
+
+    user_ref: str
+    plan: Plan
+    time_zone: str
+    is_sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Which active accounts something is for; every condition that is set must hold.
+
+    Sandboxes are never among them.
+    """
+
+    plan: str | None = None
+    user_ref_prefix: str | None = None
+    joined_after: dt.datetime | None = None
+    joined_before: dt.datetime | None = None
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

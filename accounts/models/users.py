@@ -7,11 +7,18 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.console_permissions import role_has_perm, role_sees_app
+from accounts.freeze_types import FreezeKind
+from accounts.time_zones import check_time_zone
 from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Plan, Role
+
+# In one order, so that the constraint below reads the same in every process.
+_STAFF_VALUES = [role.value for role in Role if role in STAFF_ROLES - {Role.ADMIN}]
 
 
 def generate_user_ref() -> str:
@@ -70,6 +77,23 @@ class User(AbstractUser):
         db_default=Plan.FREE,
         help_text=_("Recharges can be aimed at a plan; VIP accounts get tokens every day."),
     )
+    plan_since = models.DateField(
+        _("subscribed since"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Where the periods of the subscription are counted from; the day on which the plan was "
+            "last changed, unless another is given."
+        ),
+    )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="UTC",
+        db_default="UTC",
+        validators=[check_time_zone],
+        help_text=_("Where the user's days begin and end, by its name in the IANA database."),
+    )
     sandbox_of = models.OneToOneField(
         "self",
         verbose_name=_("sandbox of"),
@@ -79,6 +103,16 @@ class User(AbstractUser):
         on_delete=models.PROTECT,
         related_name="+",
         help_text=_("Whose test keys act as this account; empty for accounts of people."),
+    )
+
+    frozen_kinds = ArrayField(
+        models.CharField(max_length=8, choices=FreezeKind.choices),
+        verbose_name=_("frozen"),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        help_text=_("What the account may not do for now; see its freezes."),
     )
 
     objects: ClassVar[UserManager] = UserManager()
@@ -94,8 +128,8 @@ class User(AbstractUser):
             models.CheckConstraint(
                 name="accounts_user_flags_follow_role",
                 condition=models.Q(role=Role.USER, is_staff=False, is_superuser=False)
-                | models.Q(role=Role.OPERATOR, is_staff=True, is_superuser=False)
-                | models.Q(role=Role.ADMIN, is_staff=True, is_superuser=True),
+                | models.Q(role=Role.ADMIN, is_staff=True, is_superuser=True)
+                | models.Q(role__in=_STAFF_VALUES, is_staff=True, is_superuser=False),
             ),
             models.CheckConstraint(
                 name="accounts_user_plan_known", condition=models.Q(plan__in=Plan.values)
@@ -121,13 +155,13 @@ class User(AbstractUser):
         return self.sandbox_of_id is not None
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Operators may look at every row of the console; the rest is Django's business."""
-        if self.is_active and self.role == Role.OPERATOR and ".view_" in perm:
+        """The role decides what staff may open in the console; administrators open everything."""
+        if self.is_active and self.is_staff and role_has_perm(Role(self.role), perm):
             return True
         return super().has_perm(perm, obj)
 
     def has_module_perms(self, app_label: str) -> bool:
-        """Operators see every part of the console."""
-        if self.is_active and self.role == Role.OPERATOR:
+        """Staff see the parts of the console that hold a page of theirs."""
+        if self.is_active and self.is_staff and role_sees_app(Role(self.role), app_label):
             return True
         return super().has_module_perms(app_label)
