@@ -20,7 +20,7 @@ _ROLES = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0007_sandbox")]
+    dependencies = [("accounts", "0009_freezes")]
 
     operations = [
         migrations.AlterField(
