@@ -92,6 +92,8 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
                     "user_ref",
                     "role",
                     "plan",
+                    "plan_since",
+                    "time_zone",
                     "is_active",
                     "sandbox_of",
                 )

@@ -48,6 +48,7 @@ __all__ = [
     "StepUpRefusedError",
     "StepUpRequiredError",
     "StepUpThrottledError",
+    "TimeZoneUnknownError",
     "TokenInvalidError",
     "UserExistsError",
     "UserInactiveError",
@@ -246,3 +247,11 @@ class SecondFactorExistsError(DomainError):
     http_status = 409
     title = _("You have a second factor already")
     next_step = _("Ask an administrator to reset it if the device is lost.")
+
+
+class TimeZoneUnknownError(DomainError):
+    """No such name in the database of time zones."""
+
+    code = "time_zone_unknown"
+    title = _("There is no such time zone")
+    next_step = _("Send a name of the IANA database, such as Asia/Shanghai or Europe/Berlin.")

@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, TruncDate
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
 from accounts.models import ApiKey, User
-from accounts.types import USER_REF_PATTERN, Role
+from accounts.types import USER_REF_PATTERN, Plan, PlanStanding, Role, Segment
 
 
 def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
@@ -42,6 +43,23 @@ def plan_of(*, user_id: int) -> str:
     """
     plan: str = User.objects.values_list("plan", flat=True).get(pk=user_id)
     return plan
+
+
+def plan_standing(*, user_id: int) -> PlanStanding:
+    """What grants by plan go by.
+
+    Raises:
+        UserNotFoundError: there is no such user, or it is switched off.
+    """
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise UserNotFoundError(_("No such user."))
+    return PlanStanding(
+        user_ref=user.user_ref,
+        plan=Plan(user.plan),
+        time_zone=user.time_zone,
+        is_sandbox=user.is_sandbox,
+    )
 
 
 def active_users_by_role(*, roles: Collection[str]) -> dict[str, set[int]]:
@@ -124,6 +142,35 @@ def plan_users_sql(*, plan: str, joined_before: dt.datetime) -> tuple[str, tuple
         is_active=True, sandbox_of=None, plan=plan, date_joined__lt=joined_before
     )
     sql, parameters = rows.order_by().values("user_ref", "id").query.sql_with_params()
+    return sql, tuple(parameters)
+
+
+def subscribers_sql(*, plan: str, started_by: dt.date) -> tuple[str, tuple[Any, ...]]:
+    """Like ``active_users_sql``, for accounts whose plan began on that day or before.
+
+    Returns:
+        A SELECT of the columns ``user_ref``, ``id`` and ``anchor``, the first day of the plan; for
+        accounts that never changed it, the day of UTC on which they joined.
+    """
+    anchor = Coalesce(F("plan_since"), TruncDate("date_joined", tzinfo=dt.UTC))
+    rows = User.objects.filter(is_active=True, sandbox_of=None, plan=plan).annotate(anchor=anchor)
+    chosen = rows.filter(anchor__lte=started_by).order_by().values("user_ref", "id", "anchor")
+    sql, parameters = chosen.query.sql_with_params()
+    return sql, tuple(parameters)
+
+
+def segment_sql(*, segment: Segment) -> tuple[str, tuple[Any, ...]]:
+    """Like ``active_users_sql``, for the accounts of a segment."""
+    users = User.objects.filter(is_active=True, sandbox_of=None)
+    conditions = {
+        "plan": segment.plan,
+        "user_ref__startswith": segment.user_ref_prefix,
+        "date_joined__gte": segment.joined_after,
+        "date_joined__lt": segment.joined_before,
+        "pk": segment.user_id,
+    }
+    users = users.filter(**{name: value for name, value in conditions.items() if value is not None})
+    sql, parameters = users.order_by().values("user_ref", "id").query.sql_with_params()
     return sql, tuple(parameters)
 
 

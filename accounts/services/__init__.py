@@ -9,7 +9,13 @@ from accounts.services.api_keys import (
 )
 from accounts.services.key_budgets import give_back_key_budget, spend_key_budget
 from accounts.services.sign_ins import open_sign_in, renew_sign_in, revoke_sign_ins
-from accounts.services.users import register_user, set_password, set_role, system_user
+from accounts.services.users import (
+    register_user,
+    set_password,
+    set_role,
+    set_time_zone,
+    system_user,
+)
 from accounts.services.webhook_endpoints import (
     change_endpoint,
     create_endpoint,
@@ -53,6 +59,7 @@ __all__ = [
     "set_balance_alert",
     "set_password",
     "set_role",
+    "set_time_zone",
     "spend_key_budget",
     "switch_endpoint_off",
     "system_user",

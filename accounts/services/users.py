@@ -16,12 +16,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import (
     PasswordRefusedError,
+    TimeZoneUnknownError,
     UserExistsError,
     UserNotFoundError,
     UserRefInvalidError,
 )
 from accounts.models import User, generate_user_ref
 from accounts.services.sign_ins import revoke_sign_ins
+from accounts.time_zones import is_time_zone
 from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Role
 
 log = structlog.get_logger(__name__)
@@ -101,6 +103,22 @@ def system_user() -> int:
         defaults={"password": make_password(None), "is_active": False},
     )
     return user.pk
+
+
+@transaction.atomic
+def set_time_zone(*, user_id: int, time_zone: str) -> None:
+    """Say where the user's days begin and end. Joins the caller's transaction, or owns one.
+
+    Raises:
+        TimeZoneUnknownError: the IANA database has no such name.
+        UserNotFoundError: there is no such user.
+    """
+    if not is_time_zone(time_zone):
+        raise TimeZoneUnknownError(
+            _("“%(name)s” names no time zone.") % {"name": time_zone[:64]}, param="time_zone"
+        )
+    if not User.objects.filter(pk=user_id).update(time_zone=time_zone):
+        raise UserNotFoundError(_("No such user."))
 
 
 @transaction.atomic
