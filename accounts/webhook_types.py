@@ -30,6 +30,8 @@ class WebhookEventType(models.TextChoices):
     WALLET_FROZEN = "wallet.frozen", _("The wallet was frozen")
     WALLET_UNFROZEN = "wallet.unfrozen", _("The wallet was unfrozen")
     WALLET_CLOSED = "wallet.closed", _("The wallet was closed")
+    ACCOUNT_FROZEN = "account.frozen", _("The account was frozen")
+    ACCOUNT_UNFROZEN = "account.unfrozen", _("The account was unfrozen")
     API_KEY_ISSUED = "api_key.issued", _("An API key was issued")
     API_KEY_REVOKED = "api_key.revoked", _("An API key was revoked")
     API_KEY_EXPOSED = "api_key.exposed", _("An API key was sent over plain HTTP")

@@ -2,7 +2,8 @@
 
 from accounts.models.api_keys import ApiKey, ApiKeySpending
 from accounts.models.factors import Authenticator, RecoveryCode, StepUpGrant
-from accounts.models.sign_ins import RefreshFamily
+from accounts.models.freezes import AccountFreeze, AccountNote
+from accounts.models.sign_ins import RefreshFamily, SignIn
 from accounts.models.users import User, UserManager, generate_user_ref
 from accounts.models.webhooks import (
     BalanceAlert,
@@ -13,12 +14,15 @@ from accounts.models.webhooks import (
 )
 
 __all__ = [
+    "AccountFreeze",
+    "AccountNote",
     "ApiKey",
     "ApiKeySpending",
     "Authenticator",
     "BalanceAlert",
     "RecoveryCode",
     "RefreshFamily",
+    "SignIn",
     "StepUpGrant",
     "User",
     "UserManager",

@@ -1,4 +1,4 @@
-"""Sign-ins of programs that act for a person."""
+"""Sign-ins: of programs that act for a person, and what is remembered of all of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -30,6 +31,38 @@ class RefreshFamily(models.Model):
         indexes = [
             models.Index(name="accounts_family_by_user", fields=["user"]),
             models.Index(name="accounts_family_by_expiry", fields=["expires_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"Sign-in {self.pk}"
+
+
+class SignIn(models.Model):
+    """That somebody signed in with a password, how, and from where; kept for a while only."""
+
+    class Way(models.TextChoices):
+        """What was signed in to."""
+
+        PAGE = "PAGE", _("on a page")
+        PROGRAM = "PROGRAM", _("by a program")
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("user"),
+        db_index=False,
+    )
+    way = models.CharField(_("way"), max_length=8, choices=Way.choices)
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    created_at = models.DateTimeField(_("signed in at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("sign-in")
+        verbose_name_plural = _("sign-ins")
+        indexes = [
+            models.Index(name="accounts_sign_in_of_user", fields=["user", "-created_at", "-id"]),
+            models.Index(name="accounts_sign_in_by_age", fields=["created_at"]),
         ]
 
     def __str__(self) -> str:
