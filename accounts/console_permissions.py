@@ -53,6 +53,11 @@ def role_may(role: Role, *scopes: Scope) -> bool:
     return not ROLE_SCOPES[role].isdisjoint(scopes)
 
 
+def roles_with(*scopes: Scope) -> frozenset[Role]:
+    """The roles that include one of these scopes."""
+    return frozenset(role for role in Role if role_may(role, *scopes))
+
+
 def may(user: object, *scopes: Scope) -> bool:
     """Whether a signed-in person who is not switched off has one of these scopes by role."""
     role = getattr(user, "role", None)

@@ -12,9 +12,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils.translation import gettext_lazy as _
 
+from accounts.console_permissions import role_may
 from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
 from accounts.models import ApiKey, User
-from accounts.types import USER_REF_PATTERN, Plan, PlanStanding, Role, Segment
+from accounts.types import USER_REF_PATTERN, Plan, PlanStanding, Role, Scope, Segment
 
 
 def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
@@ -33,6 +34,12 @@ def active_role(*, user_id: int) -> Role | None:
     """The user's role; None when there is no such user or it is switched off."""
     role = User.objects.filter(pk=user_id, is_active=True).values_list("role", flat=True).first()
     return None if role is None else Role(role)
+
+
+def active_may(*, user_id: int, scopes: Collection[Scope]) -> bool:
+    """Whether the user is active and has one of these scopes by its role. One query."""
+    role = active_role(user_id=user_id)
+    return role is not None and role_may(role, *scopes)
 
 
 def plan_of(*, user_id: int) -> str:

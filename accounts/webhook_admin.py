@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import services
+from accounts.console_permissions import may
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from accounts.types import STAFF_ROLES
+from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import ModelAdmin, TabularInline, display
 
@@ -39,8 +40,8 @@ class ReadOnlyAdmin(ModelAdmin[Row]):
         return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Operators and administrators act; a mere viewer does not."""
-        return getattr(request.user, "role", None) in STAFF_ROLES
+        """Whoever serves customers acts; a mere viewer does not."""
+        return may(request.user, Scope.SUPPORT_WRITE)
 
 
 @admin.register(WebhookEndpoint)

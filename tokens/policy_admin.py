@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import step_up
-from accounts.types import Role
+from accounts.console_permissions import may
+from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import ModelAdmin, display
 from tokens import policy_selectors, services
@@ -66,7 +67,7 @@ class ApprovalPolicyAdmin(ModelAdmin[ApprovalPolicy]):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Say why nothing can be changed yet."""
-        if _is_administrator(request) and step_up.session_proven_at(request) is None:
+        if _may_change(request) and step_up.session_proven_at(request) is None:
             page = f"{reverse('second-factor')}?next={request.path}"
             text = _("Prove your second factor to change policies.")
             messages.warning(request, format_html('<a href="{}">{}</a>', page, text))
@@ -149,7 +150,7 @@ class ApprovalPolicyAdmin(ModelAdmin[ApprovalPolicy]):
         return proposed
 
     def _may_write(self, request: HttpRequest) -> bool:
-        return _is_administrator(request) and step_up.session_proven_at(request) is not None
+        return _may_change(request) and step_up.session_proven_at(request) is not None
 
 
 @admin.register(PolicyChange)
@@ -265,5 +266,5 @@ def _text(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _is_administrator(request: HttpRequest) -> bool:
-    return getattr(request.user, "role", None) == Role.ADMIN
+def _may_change(request: HttpRequest) -> bool:
+    return may(request.user, Scope.POLICIES_WRITE)

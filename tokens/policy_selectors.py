@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as accounts_selectors
-from accounts.types import Role
+from accounts.console_permissions import role_may
+from accounts.types import Role, Scope
 from tokens.approval_errors import PolicyChangeNotFoundError
 from tokens.approvals import POLICY_FIELDS, FieldChange, Obstacle, PolicyChangeView
 from tokens.errors import InvalidCursorError
@@ -60,7 +61,7 @@ def policy_change(*, change_id: uuid.UUID, viewer_id: int) -> PolicyChangeView:
 
 def waiting_count(*, viewer_id: int, role: str) -> int:
     """How many changes a person with this role may decide now. One query, or none."""
-    if role != Role.ADMIN:
+    if not role_may(Role(role), Scope.POLICIES_WRITE):
         return 0
     waiting = PolicyChange.objects.filter(status=Status.OPEN, expires_at__gt=timezone.now())
     return waiting.exclude(maker_id=viewer_id).count()
@@ -82,7 +83,9 @@ def _views(
         row.checker_id for row in rows if row.checker_id is not None
     }
     refs = accounts_selectors.user_refs(ids=people)
-    is_administrator = accounts_selectors.active_role(user_id=viewer_id) == Role.ADMIN
+    is_administrator = accounts_selectors.active_may(
+        user_id=viewer_id, scopes=[Scope.POLICIES_WRITE]
+    )
     return [
         _view(
             row,

@@ -15,6 +15,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import step_up
+from accounts.console_permissions import may
+from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import TabularInline, action, display
 from tokens import services
@@ -94,8 +96,8 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
         return batch.status, batch.get_status_display()
 
     def has_recharge_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        """Whoever may enter the console may recharge; policies ask for approvals above that."""
-        return self.has_view_permission(request)
+        """Whoever makes recharges; policies ask for approvals above that."""
+        return may(request.user, Scope.RECHARGES_WRITE)
 
     @action(
         description=_("Recharge from a file"),

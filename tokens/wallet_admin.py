@@ -13,7 +13,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import step_up
+from accounts.console_permissions import may
 from accounts.errors import StepUpRequiredError
+from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import action, display
 from tokens import services, wallet_selectors
@@ -53,8 +55,12 @@ class WalletAdmin(LedgerModelAdmin[Wallet]):
         return wallet.status, wallet.get_status_display()
 
     def has_steer_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        """Whoever may enter the console; the services ask for the role and the second factor."""
-        return self.has_view_permission(request)
+        """Whoever corrects wallets; the services ask for the second factor."""
+        return may(request.user, Scope.WALLETS_WRITE)
+
+    def has_freeze_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Those, and whoever watches for abuse."""
+        return may(request.user, Scope.WALLETS_WRITE, Scope.FREEZES_WRITE)
 
     @action(description=_("Correct"), url_path="adjust", permissions=["steer"], icon="tune")
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -73,12 +79,12 @@ class WalletAdmin(LedgerModelAdmin[Wallet]):
 
         return self._answer(request, object_id, form, send, title=_("Correct the wallet"))
 
-    @action(description=_("Freeze"), url_path="freeze", permissions=["steer"], icon="ac_unit")
+    @action(description=_("Freeze"), url_path="freeze", permissions=["freeze"], icon="ac_unit")
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Stop spending and recharges."""
         return self._step(request, object_id, services.freeze_wallet, title=_("Freeze the wallet"))
 
-    @action(description=_("Unfreeze"), url_path="unfreeze", permissions=["steer"], icon="sunny")
+    @action(description=_("Unfreeze"), url_path="unfreeze", permissions=["freeze"], icon="sunny")
     def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let it spend and receive again."""
         return self._step(

@@ -11,8 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import selectors, services
+from accounts import freeze_selectors, selectors, services
+from accounts.api.freeze_serializers import ActiveFreezeSerializer
 from accounts.api.serializers import MeSerializer, UserCreateSerializer, UserSerializer
+from accounts.console_permissions import role_may
 from accounts.errors import (
     PasswordRefusedError,
     RoleRequiredError,
@@ -23,7 +25,7 @@ from accounts.errors import (
 )
 from accounts.models import ApiKey, User
 from accounts.permissions import scope
-from accounts.types import ROLE_SCOPES, Role
+from accounts.types import ROLE_SCOPES, Role, Scope
 from facefusion_site.common.errors import InvalidRequestError
 from facefusion_site.common.schema import problems
 
@@ -46,7 +48,11 @@ class MeView(APIView):
         allowed: set[str] = set(ROLE_SCOPES[Role(user.role)])
         if isinstance(request.auth, ApiKey):
             allowed &= set(request.auth.scopes)
-        body = UserSerializer(user).data | {"scopes": sorted(allowed)}
+        frozen = freeze_selectors.active_freezes(user=user)
+        body = UserSerializer(user).data | {
+            "scopes": sorted(allowed),
+            "freezes": ActiveFreezeSerializer(frozen, many=True).data,
+        }
         return Response(body)
 
 
@@ -71,16 +77,14 @@ class UserListView(APIView):
         ),
     )
     def post(self, request: Request) -> Response:
-        """Create a user. Only administrators create operators and administrators."""
+        """Create a user. Only administrators and owners create staff."""
         body = UserCreateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
         caller = request.user
         assert isinstance(caller, User)
-        if wanted["role"] != Role.USER and caller.role != Role.ADMIN:
-            raise RoleRequiredError(
-                _("Only an administrator creates operators and administrators."), param="role"
-            )
+        if wanted["role"] != Role.USER and not role_may(Role(caller.role), Scope.ACCOUNTS_WRITE):
+            raise RoleRequiredError(_("Only administrators and owners create staff."), param="role")
         user = services.register_user(
             username=wanted.get("username"),
             password=wanted.get("password"),

@@ -19,7 +19,8 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts.types import STAFF_ROLES
+from accounts.console_permissions import may
+from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import display
 from inference import selectors, services
@@ -154,8 +155,8 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
         return changelist
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Operators and administrators; the role decides, as everywhere."""
-        return getattr(request.user, "role", None) in STAFF_ROLES
+        """Whoever runs the workers; the role decides, as everywhere."""
+        return may(request.user, Scope.OPERATIONS_WRITE)
 
     @admin.action(description=_("Give the chosen jobs to a new worker"), permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[SwapJob]) -> None:

@@ -32,6 +32,7 @@ class ApproverRole(models.TextChoices):
 
     OPERATOR = "OPERATOR", _("Operator")
     ADMIN = "ADMIN", _("Administrator")
+    APPROVER = "APPROVER", _("Recharge approver")
 
 
 class ApprovalPolicy(models.Model):

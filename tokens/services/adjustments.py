@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import selectors as accounts_selectors
 from accounts.errors import RoleRequiredError
-from accounts.types import STAFF_ROLES
+from accounts.types import Scope
 from facefusion_site.common import idempotency
 from tokens import wallet_selectors
 from tokens.approvals import BatchFacts
@@ -144,14 +144,21 @@ def write_off(*, wallet: Wallet, order: AdjustmentOrder, actor_id: int, now: dt.
     _post(row, wallet, order.user_ref, now)
 
 
-def check_operator(actor_id: int) -> None:
-    """Only the staff touches other people's tokens.
+def check_operator(actor_id: int, *scopes: Scope) -> None:
+    """Only the staff whose duty it is touches other people's tokens.
+
+    Args:
+        actor_id: who asks.
+        scopes: one of these is needed; ``wallets:write`` when none is named.
 
     Raises:
-        RoleRequiredError: the actor is neither operator nor administrator, or switched off.
+        RoleRequiredError: the actor's role includes none of them, or the account is switched off.
     """
-    if accounts_selectors.active_role(user_id=actor_id) not in STAFF_ROLES:
-        raise RoleRequiredError(_("Only operators and administrators change wallets."))
+    needed = scopes or (Scope.WALLETS_WRITE,)
+    if not accounts_selectors.active_may(user_id=actor_id, scopes=needed):
+        raise RoleRequiredError(
+            _("Your role does not change wallets of others."), required_scope=needed[0].value
+        )
 
 
 def check_reason(reason: str) -> None:

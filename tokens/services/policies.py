@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as accounts_selectors
 from accounts.errors import RoleRequiredError, StepUpRequiredError
-from accounts.types import Role
+from accounts.types import Scope
 from tokens.approval_errors import OnlyTheMakerError, PolicyChangedMeanwhileError
 from tokens.approvals import POLICY_FIELDS, Ballot, VoteDecision
 from tokens.errors import (
@@ -144,9 +144,12 @@ def recall_policy_change(*, change_id: uuid.UUID, actor_id: int) -> None:
 
 
 def _require_administrator(user_id: int, second_factor_at: dt.datetime | None) -> dt.datetime:
-    """The moment of a fresh second factor of an active administrator."""
-    if accounts_selectors.active_role(user_id=user_id) != Role.ADMIN:
-        raise RoleRequiredError(_("Only an administrator changes approval policies."))
+    """The moment of a fresh second factor of somebody who may change policies."""
+    if not accounts_selectors.active_may(user_id=user_id, scopes=[Scope.POLICIES_WRITE]):
+        raise RoleRequiredError(
+            _("Only administrators and owners change approval policies."),
+            required_scope=Scope.POLICIES_WRITE.value,
+        )
     oldest = timezone.now() - dt.timedelta(seconds=settings.STEP_UP_TTL_S)
     if second_factor_at is None or second_factor_at < oldest:
         raise StepUpRequiredError(_("Prove your second factor to change policies."))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as accounts_selectors
-from accounts.types import Role
+from accounts.types import Scope
 from tokens.errors import AdministratorRequiredError
 from tokens.ledger import months, runs, snapshots
 from tokens.ledger.runs import Proof
@@ -73,5 +73,7 @@ def reopen_month(*, month: dt.date, actor_id: int, reason: str) -> MonthClose:
 
 
 def _require_administrator(actor_id: int) -> None:
-    if accounts_selectors.active_role(user_id=actor_id) is not Role.ADMIN:
-        raise AdministratorRequiredError(_("Only an administrator opens and closes the books."))
+    if not accounts_selectors.active_may(user_id=actor_id, scopes=[Scope.BOOKS_WRITE]):
+        raise AdministratorRequiredError(
+            _("Only administrators and finance open and close the books.")
+        )

@@ -159,7 +159,7 @@ class PolicyChangeView(APIView):
 class PolicyChangeVoteView(APIView):
     """The decision on a change."""
 
-    permission_classes = [IsAuthenticated, scope("approvals:vote")]
+    permission_classes = [IsAuthenticated, scope("policies:write")]
 
     @extend_schema(
         operation_id="policy_changes_vote",
@@ -199,7 +199,7 @@ class PolicyChangeVoteView(APIView):
 class PolicyChangeRecallView(APIView):
     """Taking a proposal back."""
 
-    permission_classes = [IsAuthenticated, scope("approvals:vote")]
+    permission_classes = [IsAuthenticated, scope("policies:write")]
 
     @extend_schema(
         operation_id="policy_changes_recall",

@@ -16,7 +16,8 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from accounts.types import STAFF_ROLES
+from accounts.console_permissions import roles_with
+from accounts.types import Scope
 from facefusion_site.common import idempotency
 from tokens import recharge_report, recharge_selectors, services
 from tokens.errors import UnreadableFileError
@@ -103,7 +104,7 @@ class Command(MoneyCommand):
     def report(self, options: Mapping[str, Any]) -> Report:
         """Judge or apply the file; see the class for what a repeat does."""
         _check(options)
-        actor_id = actor(options["actor"], roles=STAFF_ROLES)
+        actor_id = actor(options["actor"], roles=roles_with(Scope.RECHARGES_WRITE))
         with _opened(options["file"], options["format"]) as rows_file:
             order = _order(options, rows_file)
             progress = self.progress()

@@ -10,7 +10,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
-from accounts.types import Role
+from accounts.console_permissions import roles_with
+from accounts.types import Scope
 from tokens.management.money import MoneyCommand, Report, UsageError, actor
 from tokens.services import reconciliation
 
@@ -32,7 +33,7 @@ class Command(MoneyCommand):
 
     def report(self, options: Mapping[str, Any]) -> Report:
         action, month = options["action"], options["month"]
-        actor_id = actor(options["actor"], roles=frozenset({Role.ADMIN}))
+        actor_id = actor(options["actor"], roles=roles_with(Scope.BOOKS_WRITE))
         if action == "reopen" and not options["reason"].strip():
             raise UsageError(_("Say why with --reason."))
         summary: dict[str, Any] = {"month": f"{month:%Y-%m}", "action": action}
