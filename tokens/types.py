@@ -197,6 +197,17 @@ class RechargeSource(StrEnum):
     XLSX = "xlsx"
     FILTER = "filter"
     SCHEDULE = "schedule"
+    LIST = "list"
+
+
+class Funding(StrEnum):
+    """Who pays for recharged tokens."""
+
+    PAYMENT = "payment"
+    CONTRACT = "contract"
+    CAMPAIGN = "campaign"
+    COMPENSATION = "compensation"
+    INTERNAL = "internal"
 
 
 class ReversalPolicy(StrEnum):
@@ -220,6 +231,8 @@ class RechargeOrder:
     operator: str = ""
     terms: LotTerms = LotTerms()
     source: RechargeSource = RechargeSource.JSON
+    funding: Funding | None = None
+    ticket: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,14 @@ class RechargeBatch(models.Model):
         RETRY = "RETRY", _("Failed lines of another batch")
         REVERSAL = "REVERSAL", _("Reversal of another batch")
         SCHEDULE = "SCHEDULE", _("Rule that runs by itself")
+        LIST = "LIST", _("Pasted list")
+
+    class Funding(models.TextChoices):
+        PAYMENT = "PAYMENT", _("Payment of the customer")
+        CONTRACT = "CONTRACT", _("Contract or invoice")
+        CAMPAIGN = "CAMPAIGN", _("Campaign")
+        COMPENSATION = "COMPENSATION", _("Compensation")
+        INTERNAL = "INTERNAL", _("Internal use")
 
     class ReversalPolicy(models.TextChoices):
         REFUSE = "REFUSE", _("Only what is untouched")
@@ -60,6 +68,17 @@ class RechargeBatch(models.Model):
     )
     operator = models.CharField(_("operator label"), max_length=128, blank=True)
     reason = models.CharField(_("reason"), max_length=255)
+    funding = models.CharField(
+        _("funding source"), max_length=16, choices=Funding, blank=True, default="", db_default=""
+    )
+    ticket = models.CharField(
+        _("ticket"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Where the recharge was asked for."),
+    )
     mode = models.CharField(_("mode"), max_length=16, choices=Mode)
     source = models.CharField(_("source"), max_length=8, choices=Source, default=Source.JSON)
     status = models.CharField(_("status"), max_length=24, choices=Status)
@@ -145,7 +164,7 @@ class RechargeBatch(models.Model):
                 )
                 | Q(source="REVERSAL", reverses__isnull=False, parent__isnull=True)
                 | Q(
-                    source__in=["JSON", "NDJSON", "CSV", "XLSX", "FILTER", "SCHEDULE"],
+                    source__in=["JSON", "NDJSON", "CSV", "XLSX", "FILTER", "SCHEDULE", "LIST"],
                     parent__isnull=True,
                     reverses__isnull=True,
                 ),
