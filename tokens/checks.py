@@ -14,7 +14,9 @@ GRANT_SETTINGS = (
     "VIP_GRANT_VALID_DAYS",
     "VIP_GRANT_TOTAL_MAX",
     "GRANT_CATCH_UP_DAYS",
+    "FREE_CLAIM_TOKENS",
 )
+MISSED_RUNS = ("catch_up", "report")
 
 # A trigger refuses to purge earlier, whatever the setting says.
 CHUNK_KEEP_DAYS_MIN = 7
@@ -59,6 +61,14 @@ def check_grants(**_kwargs: Any) -> list[CheckMessage]:
                 f"GRANT_TIME_ZONE names no time zone: {settings.GRANT_TIME_ZONE!r}.",
                 hint="Use a name of the IANA database, such as Asia/Shanghai.",
                 id="tokens.E003",
+            )
+        )
+    if settings.GRANT_MISSED_RUNS not in MISSED_RUNS:
+        faults.append(
+            Error(
+                f"GRANT_MISSED_RUNS is neither of {', '.join(MISSED_RUNS)}.",
+                hint="Set it in the environment.",
+                id="tokens.E005",
             )
         )
     return [*faults]

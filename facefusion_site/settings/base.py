@@ -10,6 +10,7 @@ from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.settings.faces import *
+from facefusion_site.settings.grants import *
 from facefusion_site.settings.jobs import *
 from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *

@@ -1,4 +1,4 @@
-"""Invariants of scheduled grants: each account once a day, and nobody beside them."""
+"""Invariants of scheduled grants: each account once a period, and nobody beside them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ GRANTS = (
           JOIN tokens_rechargeline l ON l.batch_id = b.id
           JOIN tokens_wallet w ON w.id = l.wallet_id
           LEFT JOIN tokens_scheduledgrant g ON g.batch_id = b.id AND g.owner_id = w.owner_id
-         WHERE b.source = 'SCHEDULE' AND g.id IS NULL
+         WHERE b.source = 'SCHEDULE'
+           AND (g.id IS NULL
+                OR (g.amount IS NOT NULL
+                    AND (g.amount <> l.amount OR g.expires_at IS DISTINCT FROM l.expires_at)))
         """,
     ),
 )

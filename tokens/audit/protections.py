@@ -24,6 +24,7 @@ TRIGGERS = (
     "tokens_hold_kept",
     "tokens_holdevent_immutable",
     "tokens_monthclose_guarded",
+    "tokens_planrule_immutable",
     "tokens_policychange_checked",
     "tokens_rechargebatch_approved",
     "tokens_rechargebatch_kept",

@@ -20,6 +20,7 @@ from tokens.models.exports import ExportJob
 from tokens.models.grants import ScheduledGrant
 from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
+from tokens.models.plans import PlanRule
 from tokens.models.policy_changes import PolicyChange
 from tokens.models.proof import (
     AuditEvent,
@@ -62,6 +63,7 @@ __all__ = [
     "JournalDay",
     "LiabilityDay",
     "MonthClose",
+    "PlanRule",
     "PolicyChange",
     "RechargeBatch",
     "RechargeChunk",

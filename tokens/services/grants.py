@@ -1,4 +1,4 @@
-"""Grants that a rule makes by itself: the daily tokens of the VIP plan."""
+"""Grants that a rule makes by itself, and the daily tokens of the VIP plan."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import selectors as accounts_selectors
 from accounts import services as accounts_services
 from accounts.types import Plan
 from facefusion_site.common import idempotency
+from tokens import plan_selectors
 from tokens.errors import GrantAmountError, GrantDayError, GrantTotalError
+from tokens.grants import GrantOrder, GrantRun, GrantRunPreview, same_for_all
 from tokens.ledger import grants
-from tokens.ledger.grants import RuleDay
-from tokens.models import RechargeBatch, ScheduledGrant
-from tokens.recharge_rows import StagedRow
+from tokens.ledger.grants import RulePeriod
+from tokens.models import RechargeBatch
+from tokens.plans import Allowance, Cadence, midnight
+from tokens.recharge_rows import StagedRow, iso
 from tokens.services.recharge import create, draft_batch, preview, staged_template
 from tokens.types import (
     Category,
@@ -35,11 +39,75 @@ from tokens.types import (
 )
 
 log = structlog.get_logger(__name__)
-OPERATOR = "grant_vip"
+VIP_RULE = "vip_daily"
 
 
 class _NobodyIsDueError(Exception):
     """Rolls an empty run back; never leaves this module."""
+
+
+def run_grant(*, order: GrantOrder) -> GrantRun:
+    """Grant what a rule promises, once per account and period.
+
+    Owns its transactions, so it must be the outermost one. Accounts without a claim on the period
+    are claimed and put into one batch in the same transaction, so that a crash leaves both or
+    neither. Up to RECHARGE_SYNC_LINES_MAX accounts are credited before this returns; a larger
+    batch is queued for a worker. Safe to call twice, late, or on several hosts at once.
+
+    Raises:
+        GrantAmountError: the limit is below 1.
+        GrantTotalError: the grants of the period would exceed ``total_max``; nothing was granted.
+        RechargeBusyError: the wallets could not be locked in time; nothing was granted.
+        DomainError: what the hooks of the order raise.
+    """
+    period = _period(order)
+    actor_id = accounts_services.system_user() if order.actor_id is None else order.actor_id
+    batch_id = uuid.uuid4()
+    recharge_order = _recharge_order(order)
+    rows = partial(
+        _claimed_rows,
+        order,
+        batch_id=batch_id,
+        template=staged_template(order=recharge_order, amount=0),
+        limit=_checked_limit(order.limit),
+    )
+    draft = partial(_draft, recharge_order, period, batch_id, actor_id)
+    receipt = None
+    try:
+        receipt = create(draft=draft, rows=rows, is_preapproved=not order.needs_approval)
+    except _NobodyIsDueError:
+        log.info("tokens.grant.empty", rule=order.rule, period=order.period)
+    except GrantTotalError as error:
+        log.exception("tokens.grant.refused", rule=order.rule, **error.context)
+        raise
+    return GrantRun(
+        receipt=receipt,
+        remaining_count=_count_due(period)[0],
+        unfinished=tuple(grants.unfinished_batches(period=period)),
+    )
+
+
+def preview_grant(*, order: GrantOrder) -> GrantRunPreview:
+    """Say what ``run_grant`` would do at this moment, without any effect; raises what it raises.
+
+    Hooks are not called: they may write.
+    """
+    period = _period(order)
+    limit = _checked_limit(order.limit)
+    due_count, due_tokens = _count_due(period)
+    outcome = None
+    if due_count:
+        recharge_order = _recharge_order(order)
+        template = staged_template(order=recharge_order, amount=0)
+        outcome = preview(
+            order=recharge_order,
+            rows=lambda: (
+                _staged(row, template) for row in grants.due_rows(period=period, limit=limit)
+            ),
+        )
+        _counted, tokens = _count_due(period, limit=limit)
+        _check_total(order, before=grants.period_tokens(period=period), tokens=tokens)
+    return GrantRunPreview(due_count=due_count, due_tokens=due_tokens, preview=outcome)
 
 
 def grant_vip(
@@ -49,58 +117,33 @@ def grant_vip(
     amount: int | None = None,
     limit: int | None = None,
 ) -> GrantReceipt:
-    """Grant the daily tokens of the VIP plan, once per account and day.
+    """Grant the daily tokens of the VIP plan, once per account and day; see ``run_grant``.
 
-    Owns its transactions, so it must be the outermost one. Accounts without a claim on the day are
-    claimed and put into one batch in the same transaction, so that a crash leaves both or neither.
-    Up to RECHARGE_SYNC_LINES_MAX accounts are credited before this returns; a larger batch is
-    queued for a worker. It needs no approval: the settings are the rule that approves it, within
-    VIP_GRANT_TOTAL_MAX tokens a day. Safe to call twice, late, or on several hosts at once.
+    It needs no approval: the plan's rule is what approves it, within its most tokens of a day.
 
     Args:
         now: the moment of the run, which decides on the day and does not move on while the run
             goes past midnight; the current one by default.
         day: the day to grant for, in GRANT_TIME_ZONE; that of ``now`` by default.
-        amount: whole tokens per account; VIP_GRANT_TOKENS by default.
+        amount: whole tokens per account; what the plan gives on the day by default.
         limit: at most this many accounts, never more than a batch may have.
 
     Raises:
         GrantDayError: the day lies in the future or too far back.
         GrantAmountError: the amount or the limit is below 1; an amount of 0 means switched off.
-        GrantTotalError: the day's grants would exceed VIP_GRANT_TOTAL_MAX; nothing was granted.
+        GrantTotalError: the day's grants would exceed the most of a day; nothing was granted.
         RechargeBusyError: the wallets could not be locked in time; nothing was granted.
     """
     moment = now or timezone.now()
-    rule_day = _rule_day(moment, day)
-    tokens = _checked_amount(amount)
-    actor_id = accounts_services.system_user()
-    batch_id = uuid.uuid4()
-    order = _order(rule_day, moment=moment, amount=tokens)
-    limit = _checked_limit(limit)
-    claimed_rows = partial(
-        _claimed_rows,
-        rule_day,
-        batch_id=batch_id,
-        template=staged_template(order=order, amount=tokens),
-        limit=limit,
-    )
-    receipt = None
-    try:
-        receipt = create(
-            draft=partial(_draft, order, rule_day, batch_id, actor_id), rows=claimed_rows
-        )
-    except _NobodyIsDueError:
-        log.info("tokens.grant.empty", rule=rule_day.rule.value, day=rule_day.day.isoformat())
-    except GrantTotalError as error:
-        log.exception("tokens.grant.refused", rule=rule_day.rule.value, **error.context)
-        raise
+    chosen, tokens, order = _vip_order(moment, day=day, amount=amount, limit=limit)
+    run = run_grant(order=order)
     return GrantReceipt(
-        day=rule_day.day,
+        day=chosen,
         amount=tokens,
-        expires_at=order.terms.expires_at,
-        receipt=receipt,
-        remaining_count=_count_due(rule_day),
-        unfinished=tuple(grants.unfinished_batches(rule_day=rule_day)),
+        expires_at=order.expires_at,
+        receipt=run.receipt,
+        remaining_count=run.remaining_count,
+        unfinished=run.unfinished,
     )
 
 
@@ -113,36 +156,31 @@ def preview_vip_grant(
 ) -> GrantPreview:
     """Say what ``grant_vip`` would do at this moment, without any effect; raises what it raises."""
     moment = now or timezone.now()
-    rule_day = _rule_day(moment, day)
-    tokens = _checked_amount(amount)
-    order = _order(rule_day, moment=moment, amount=tokens)
-    limit = _checked_limit(limit)
-    due_count = _count_due(rule_day)
-    outcome = None
-    if due_count:
-        template = staged_template(order=order, amount=tokens)
-        outcome = preview(
-            order=order,
-            rows=lambda: (
-                template._replace(user_ref=ref)
-                for ref in grants.due_refs(rule_day=rule_day, limit=limit)
-            ),
-        )
-        _check_total(
-            rule_day,
-            before=grants.day_tokens(rule_day=rule_day),
-            tokens=outcome.lines_count * tokens,
-        )
+    chosen, tokens, order = _vip_order(moment, day=day, amount=amount, limit=limit)
+    planned = preview_grant(order=order)
     return GrantPreview(
-        day=rule_day.day,
+        day=chosen,
         amount=tokens,
-        expires_at=order.terms.expires_at,
-        due_count=due_count,
-        preview=outcome,
+        expires_at=order.expires_at,
+        due_count=planned.due_count,
+        preview=planned.preview,
     )
 
 
-def _rule_day(moment: dt.datetime, day: dt.date | None) -> RuleDay:
+def missed_grant_days(*, now: dt.datetime | None = None) -> list[dt.date]:
+    """Days within GRANT_CATCH_UP_DAYS on which nobody had the tokens of the VIP plan."""
+    zone = ZoneInfo(settings.GRANT_TIME_ZONE)
+    today = (now or timezone.now()).astimezone(zone).date()
+    days = [today - dt.timedelta(days=back) for back in range(settings.GRANT_CATCH_UP_DAYS, 0, -1)]
+    return grants.missed_days(rule=VIP_RULE, days=days)
+
+
+def checked_day(moment: dt.datetime, day: dt.date | None) -> dt.date:
+    """The day of a run in GRANT_TIME_ZONE: that of the moment, or one that was missed.
+
+    Raises:
+        GrantDayError: the day lies in the future or too far back.
+    """
     zone = ZoneInfo(settings.GRANT_TIME_ZONE)
     today = moment.astimezone(zone).date()
     chosen = today if day is None else day
@@ -157,93 +195,118 @@ def _rule_day(moment: dt.datetime, day: dt.date | None) -> RuleDay:
             % {"day": chosen, "max": settings.GRANT_CATCH_UP_DAYS},
             param="date",
         )
-    return RuleDay(
-        rule=ScheduledGrant.Rule.VIP_DAILY,
-        day=chosen,
-        plan=Plan.VIP,
-        ends_at=_midnight(chosen + dt.timedelta(days=1), zone),
+    return chosen
+
+
+def _vip_order(
+    moment: dt.datetime, *, day: dt.date | None, amount: int | None, limit: int | None
+) -> tuple[dt.date, int, GrantOrder]:
+    """The day, the tokens of an account, and what applies to every account of the run."""
+    chosen = checked_day(moment, day)
+    allowance = plan_selectors.allowance(plan=Plan.VIP, cadence=Cadence.DAILY, day=chosen)
+    tokens = allowance.tokens if amount is None else amount
+    if tokens < 1:
+        raise GrantAmountError(_("The daily grant has no tokens to give."), param="amount")
+    zone = ZoneInfo(settings.GRANT_TIME_ZONE)
+    # Who joins after the day had no such day.
+    users = accounts_selectors.plan_users_sql(
+        plan=Plan.VIP, joined_before=midnight(chosen + dt.timedelta(days=1), zone)
     )
+    expires_at = _expires_at(moment, allowance)
+    order = GrantOrder(
+        rule=VIP_RULE,
+        period=chosen.isoformat(),
+        due=same_for_all(users, period=chosen, amount=tokens, expires_at=expires_at),
+        reason=f"{VIP_RULE}: {chosen.isoformat()}",
+        operator="grant_vip",
+        category=Category.PLAN,
+        expires_at=expires_at,
+        total_max=allowance.total_max,
+        limit=limit,
+    )
+    return chosen, tokens, order
 
 
-def _midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
-    """The first moment of a day; where clocks skip midnight, the moment at which they do."""
-    return dt.datetime.combine(day, dt.time(), tzinfo=zone).astimezone(dt.UTC)
-
-
-def _expires_at(moment: dt.datetime) -> dt.datetime | None:
+def _expires_at(moment: dt.datetime, allowance: Allowance) -> dt.datetime | None:
     """Counted from the day of the run, so that a late run costs nobody a day."""
-    if not settings.VIP_GRANT_VALID_DAYS:
+    if not allowance.valid_days:
         return None
     zone = ZoneInfo(settings.GRANT_TIME_ZONE)
-    last_day = moment.astimezone(zone).date() + dt.timedelta(days=settings.VIP_GRANT_VALID_DAYS)
-    return _midnight(last_day + dt.timedelta(days=1), zone)
+    last_day = moment.astimezone(zone).date() + dt.timedelta(days=allowance.valid_days)
+    return midnight(last_day + dt.timedelta(days=1), zone)
 
 
-def _order(rule_day: RuleDay, *, moment: dt.datetime, amount: int) -> RechargeOrder:
-    """What applies to every account of the run."""
-    order = RechargeOrder(
+def _period(order: GrantOrder) -> RulePeriod:
+    return RulePeriod(
+        rule=order.rule, name=order.period, due=order.due, months_apart=order.months_apart
+    )
+
+
+def _recharge_order(order: GrantOrder) -> RechargeOrder:
+    """What the batch of a run says about itself."""
+    recharge_order = RechargeOrder(
         mode=RechargeMode.SOFT_FAIL,
-        reason=f"{rule_day.rule}: {rule_day.day.isoformat()}",
-        operator=OPERATOR,
+        reason=order.reason,
+        operator=order.operator,
         fingerprint="",
-        terms=LotTerms(category=Category.PLAN, expires_at=_expires_at(moment)),
+        terms=LotTerms(category=order.category, expires_at=order.expires_at),
         source=RechargeSource.SCHEDULE,
     )
-    fingerprint = idempotency.fingerprint([order.reason, amount, str(order.terms)])
-    return replace(order, fingerprint=fingerprint)
+    fingerprint = idempotency.fingerprint([order.reason, str(recharge_order.terms)])
+    return replace(recharge_order, fingerprint=fingerprint)
 
 
 def _draft(
-    order: RechargeOrder, rule_day: RuleDay, batch_id: uuid.UUID, actor_id: int
+    order: RechargeOrder, period: RulePeriod, batch_id: uuid.UUID, actor_id: int
 ) -> RechargeBatch:
     """Claims make a run safe to repeat, so its key only has to be one that no other run has."""
     batch = draft_batch(order=order, actor_id=actor_id, idempotency_key=str(batch_id))
     batch.pk = batch_id
-    batch.key_scope = rule_day.key_scope
+    batch.key_scope = period.key_scope
     return batch
 
 
 def _claimed_rows(
-    rule_day: RuleDay, *, batch_id: uuid.UUID, template: StagedRow, limit: int
+    order: GrantOrder, *, batch_id: uuid.UUID, template: StagedRow, limit: int
 ) -> Iterator[StagedRow]:
     """Claim, in the transaction that creates the batch, and pass on whom it is for."""
-    grants.lock_day(rule_day)
-    before = grants.day_tokens(rule_day=rule_day)
-    claimed_count = grants.claim(rule_day=rule_day, batch_id=batch_id, limit=limit)
-    if not claimed_count:
+    period = _period(order)
+    grants.lock(order.lock or period.key_scope)
+    if order.before is not None:
+        order.before()
+    before = grants.period_tokens(period=period) if order.total_max is not None else 0
+    claimed = grants.claim(period=period, batch_id=batch_id, limit=limit)
+    if not claimed.accounts:
         raise _NobodyIsDueError
-    _check_total(rule_day, before=before, tokens=claimed_count * template.amount)
+    _check_total(order, before=before, tokens=claimed.tokens)
+    if order.spend is not None:
+        order.spend(claimed.tokens)
     return (
-        template._replace(user_ref=ref)
-        for ref in grants.claimed_refs(rule_day=rule_day, batch_id=batch_id)
+        _staged(row, template)
+        for row in grants.claimed_rows(period=period, claimed=claimed, batch_id=batch_id)
     )
 
 
-def _check_total(rule_day: RuleDay, *, before: int, tokens: int) -> None:
-    if before + tokens > settings.VIP_GRANT_TOTAL_MAX:
+def _staged(row: grants.Row, template: StagedRow) -> StagedRow:
+    return template._replace(
+        user_ref=row.user_ref, amount=row.amount, expires_at=iso(row.expires_at)
+    )
+
+
+def _check_total(order: GrantOrder, *, before: int, tokens: int) -> None:
+    if order.total_max is not None and before + tokens > order.total_max:
         raise GrantTotalError(
-            _("The grants of %(day)s would be %(total)d tokens, and the most is %(max)d.")
-            % {
-                "day": rule_day.day,
-                "total": before + tokens,
-                "max": settings.VIP_GRANT_TOTAL_MAX,
-            },
-            day=rule_day.day.isoformat(),
+            _("The grants of %(period)s would be %(total)d tokens, and the most is %(max)d.")
+            % {"period": order.period, "total": before + tokens, "max": order.total_max},
+            day=order.period,
             tokens_total=before + tokens,
-            tokens_max=settings.VIP_GRANT_TOTAL_MAX,
+            tokens_max=order.total_max,
         )
 
 
 @transaction.atomic
-def _count_due(rule_day: RuleDay) -> int:
-    return grants.count_due(rule_day=rule_day)
-
-
-def _checked_amount(amount: int | None) -> int:
-    tokens = settings.VIP_GRANT_TOKENS if amount is None else amount
-    if tokens < 1:
-        raise GrantAmountError(_("The daily grant has no tokens to give."), param="amount")
-    return int(tokens)
+def _count_due(period: RulePeriod, *, limit: int | None = None) -> tuple[int, int]:
+    return grants.count_due(period=period, limit=limit)
 
 
 def _checked_limit(limit: int | None) -> int:

@@ -166,10 +166,12 @@ def create(
     draft: Callable[[], RechargeBatch],
     rows: RowSource,
     unproven_tokens_max: int | None = None,
+    is_preapproved: bool = False,
 ) -> RechargeReceipt:
     """Create whatever kind of batch ``draft`` makes.
 
-    A wallet that changes between judging and locking rolls the attempt back; the next one locks
+    ``is_preapproved``: a rule with limits of its own is what approves it, so no policy is asked. A
+    wallet that changes between judging and locking rolls the attempt back; the next one locks
     first and cannot meet that again.
     """
     for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -179,6 +181,7 @@ def create(
                 rows=rows,
                 locks_first=attempt > 1,
                 unproven_tokens_max=unproven_tokens_max,
+                is_preapproved=is_preapproved,
             )
         except StateChangedError:
             log.info("tokens.recharge.retried", attempt=attempt)
@@ -246,6 +249,7 @@ def _create(
     rows: RowSource,
     locks_first: bool,
     unproven_tokens_max: int | None,
+    is_preapproved: bool,
 ) -> RechargeReceipt:
     stored = batches.claim_key(
         actor_id=batch.actor_id,
@@ -274,7 +278,7 @@ def _create(
     batch.content_sha256 = totals.sha256
     batch.status = Status.QUEUED
     batch.save(force_insert=True)
-    if _must_wait(batch=batch, totals=totals):
+    if not is_preapproved and _must_wait(batch=batch, totals=totals):
         batch.status = Status.PENDING_APPROVAL
         if is_small:
             _stage(batch=batch, rows=head, totals=RowTotals.start({}))
@@ -305,9 +309,8 @@ def _stage(*, batch: RechargeBatch, rows: Iterable[StagedRow], totals: RowTotals
 
 
 def _must_wait(*, batch: RechargeBatch, totals: RowTotals) -> bool:
-    # The rule is what approves a scheduled grant; its settings bound the day's total. Tokens of a
-    # sandbox are worth nothing.
-    if batch.source == RechargeBatch.Source.SCHEDULE or batch.key_scope == SANDBOX_SCOPE:
+    # Tokens of a sandbox are worth nothing.
+    if batch.key_scope == SANDBOX_SCOPE:
         return False
     return open_if_required(
         batch_id=batch.pk,

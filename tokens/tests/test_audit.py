@@ -265,6 +265,14 @@ GRANT_CORRUPTIONS = [
         "scheduled_batch_grants_exactly_its_claims",
         "UPDATE tokens_rechargebatch SET source = 'JSON'",
     ),
+    (
+        "scheduled_batch_grants_exactly_its_claims",
+        "UPDATE tokens_scheduledgrant SET amount = amount + 1",
+    ),
+    (
+        "scheduled_batch_grants_exactly_its_claims",
+        "UPDATE tokens_scheduledgrant SET expires_at = expires_at + interval '1 day'",
+    ),
 ]
 # Found by the tests of what they watch, where the rows that they need are made.
 ELSEWHERE = {
