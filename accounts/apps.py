@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
 from django.utils.translation import gettext_lazy as _
 
 
@@ -7,3 +8,9 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     verbose_name = _("Accounts")
+
+    def ready(self) -> None:
+        """Connect what reads rows, which exist only now."""
+        from accounts import session_limits  # noqa: PLC0415  # models are ready only here
+
+        user_logged_in.connect(session_limits.begin, dispatch_uid="accounts.session_limits")

@@ -148,6 +148,12 @@ def prove(*, user_id: int, code: str, credential: str | None) -> datetime:
     return now
 
 
+def device_id(*, user_id: int) -> int | None:
+    """Which authenticator the user has; another one after a reset and a new enrolment."""
+    devices = Authenticator.objects.filter(user_id=user_id, confirmed=True)
+    return devices.order_by("pk").values_list("pk", flat=True).first()
+
+
 def proven_at(*, user_id: int, credential: str) -> datetime | None:
     """When the credential last proved the second factor; None when that is too long ago."""
     oldest = timezone.now() - timedelta(seconds=settings.STEP_UP_TTL_S)

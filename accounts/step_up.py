@@ -32,6 +32,7 @@ CODE_PARAMETER: Final = OpenApiParameter(
     description="A code of your authenticator, unless you proved one in the last minutes.",
 )
 _CODE_LENGTH_MAX: Final = 64
+_DEVICE: Final = "second_factor_device"
 
 
 def is_by_key(request: Request) -> bool:
@@ -111,11 +112,30 @@ def prove_session(request: HttpRequest, *, code: str) -> datetime:
     limits.check(request, group="step-up", rate="STEP_UP_RATE", key="user", is_fail_open=False)
     key = request.session.session_key
     assert request.user.pk is not None, "the page asks for a sign-in"
-    return second_factor.prove(
+    moment = second_factor.prove(
         user_id=request.user.pk,
         code=code[:_CODE_LENGTH_MAX],
         credential=None if key is None else _session(key),
     )
+    mark_session(request)
+    return moment
+
+
+def mark_session(request: HttpRequest) -> None:
+    """Remember for as long as the session lives that the person has shown this authenticator."""
+    assert request.user.pk is not None, "the page asks for a sign-in"
+    request.session[_DEVICE] = second_factor.device_id(user_id=request.user.pk)
+
+
+def is_session_proven(request: HttpRequest) -> bool:
+    """Whether the session has shown the second factor that its person has now, at any time.
+
+    Enough to look at the console; what moves tokens asks for ``session_proven_at``.
+    """
+    shown = request.session.get(_DEVICE)
+    if shown is None or request.user.pk is None:
+        return False
+    return bool(shown == second_factor.device_id(user_id=request.user.pk))
 
 
 def _session(key: str) -> str:

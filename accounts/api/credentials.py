@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.serializers import TokenObtainSerializer
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from accounts import selectors, services
+from accounts import selectors, services, sign_in_limits
 from accounts.api.serializers import (
     ApiKeyCreateSerializer,
     ApiKeyListSerializer,
@@ -78,6 +78,7 @@ class TokenView(APIView):
         """Exchange user name and password for an access and a refresh token."""
         body = SignInSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        sign_in_limits.check_account(request, name=body.validated_data["username"])
         pair = TokenObtainSerializer(data=body.validated_data, context={"request": request})
         try:
             pair.is_valid(raise_exception=True)

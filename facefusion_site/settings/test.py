@@ -21,6 +21,8 @@ CELERY_BROKER_URL = REDIS_URL
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".data" / "test-media")))
 # Tests look into their own process; those of the isolation say so.
 WORKER_ISOLATED = env.bool("WORKER_ISOLATED", default=False)
+# Tests of the guard itself switch it on.
+CONSOLE_SECOND_FACTOR = False
 # Static files come straight from the source folders; nothing is collected for tests.
 STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = True
