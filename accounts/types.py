@@ -88,6 +88,7 @@ STAFF_SCOPES: Final = frozenset(
         Scope.AUDIT_READ,
         Scope.WALLETS_WRITE,
         Scope.WALLETS_READ,
+        Scope.FREEZES_WRITE,
         Scope.USERS_WRITE,
         Scope.USERS_READ,
         Scope.ACCOUNTS_WRITE,
