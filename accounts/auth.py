@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import AuthUser, JWTAuthentication
 from rest_framework_simplejwt.tokens import Token
 
-from accounts import keys, selectors, services
+from accounts import freeze_selectors, keys, selectors, services
 from accounts.errors import (
     ApiKeyAddressRefusedError,
     ApiKeyExpiredError,
@@ -24,6 +24,7 @@ from accounts.errors import (
     TokenInvalidError,
     UserInactiveError,
 )
+from accounts.freeze_types import FreezeKind
 from accounts.key_header import KEY_HEADER, presented_key
 from accounts.models import ApiKey, User
 from facefusion_site.common.clients import client_address, is_inside
@@ -44,7 +45,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationRefusedError: the key is malformed, unknown, revoked or expired, its user
-                is switched off, or it does not work from the caller's address.
+                is switched off or kept from the API, or it does not work from the caller's
+                address.
         """
         key = presented_key(request.headers)
         if key is None:
@@ -66,6 +68,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationRefusedError(
                 UserInactiveError(_("The account of this API key is switched off."))
             )
+        _refuse_frozen(row.user, FreezeKind.API)
         address = client_address(request)
         if row.allowed_networks and (
             address is None or not is_inside(address, row.allowed_networks)
@@ -96,16 +99,22 @@ class AccessTokenAuthentication(JWTAuthentication):
         """As in the base class, with the codes of our error catalogue.
 
         Raises:
-            AuthenticationRefusedError: the token is wrong or expired, or its user is gone.
+            AuthenticationRefusedError: the token is wrong or expired, or its user is gone, or kept
+                from the API or from signing in.
         """
         try:
-            return super().authenticate(request)
+            found = super().authenticate(request)
         except AuthenticationFailed as error:
             raise AuthenticationRefusedError(
                 TokenInvalidError(
                     _("The access token is wrong or has expired, or its account is switched off.")
                 )
             ) from error
+        if found is not None:
+            assert isinstance(found[0], User), "tokens name users of ours"
+            _refuse_frozen(found[0], FreezeKind.LOGIN)
+            _refuse_frozen(found[0], FreezeKind.API)
+        return found
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped base
@@ -131,6 +140,11 @@ class AccessTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]  # un
 
     target_class = AccessTokenAuthentication  # type: ignore[assignment]  # a class is allowed too
     name = "accessToken"
+
+
+def _refuse_frozen(user: User, kind: FreezeKind) -> None:
+    if freeze_selectors.is_frozen(user=user, kind=kind):
+        raise AuthenticationRefusedError(freeze_selectors.refusal(user=user, kind=kind))
 
 
 def _find(key: str) -> ApiKey | None:

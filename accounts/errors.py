@@ -5,6 +5,16 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from accounts import webhook_errors  # noqa: F401  # for the catalogue of errors
+from accounts.freeze_errors import (
+    ApiFrozenError,
+    FreezeEndedError,
+    FreezeInvalidError,
+    FreezeNeedsAnotherError,
+    FreezeNotFoundError,
+    LoginFrozenError,
+    NoteInvalidError,
+    UploadFrozenError,
+)
 from accounts.key_errors import (
     ApiKeyAddressRefusedError,
     ApiKeyBudgetExceededError,
@@ -21,6 +31,7 @@ from accounts.key_errors import (
 from facefusion_site.common.errors import DomainError
 
 __all__ = [
+    "ApiFrozenError",
     "ApiKeyAddressRefusedError",
     "ApiKeyBudgetExceededError",
     "ApiKeyExpiredError",
@@ -29,8 +40,14 @@ __all__ = [
     "ApiKeyNotFoundError",
     "ApiKeyRequestInvalidError",
     "ApiKeyRevokedError",
+    "FreezeEndedError",
+    "FreezeInvalidError",
+    "FreezeNeedsAnotherError",
+    "FreezeNotFoundError",
     "HttpsRequiredError",
     "KeyCannotManageKeysError",
+    "LoginFrozenError",
+    "NoteInvalidError",
     "PasswordRefusedError",
     "RefreshTokenReusedError",
     "RoleRequiredError",
@@ -50,6 +67,7 @@ __all__ = [
     "StepUpThrottledError",
     "TimeZoneUnknownError",
     "TokenInvalidError",
+    "UploadFrozenError",
     "UserExistsError",
     "UserInactiveError",
     "UserNotFoundError",

@@ -1,4 +1,4 @@
-"""Bodies of the accounts tasks: deliver what is due, and throw old events away.
+"""Bodies of the accounts tasks: deliver what is due, end freezes, throw old rows away.
 
 A crash at any line leaves a delivery with a lease that lapses; the next run takes it over, and the
 receiver may get the event twice, with the same id. No transaction is open during a call.
@@ -17,14 +17,15 @@ from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
 
-from accounts import webhook_deliveries, webhook_sender
-from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEvent
+from accounts import freezes, webhook_deliveries, webhook_sender
+from accounts.models import AccountFreeze, SignIn, WebhookAttempt, WebhookDelivery, WebhookEvent
 from accounts.webhook_types import Outgoing, Reply
 
 log = structlog.get_logger(__name__)
 _RUN_S: Final = 30.0
 _LOST_LIMIT: Final = 100
 _PURGE_ROWS: Final = 5_000
+_TIME_OVER: Final = "its time was over"
 
 
 def deliver_webhooks(*, threads_max: int | None = None, seconds_max: float = _RUN_S) -> bool:
@@ -50,6 +51,38 @@ def deliver_webhooks(*, threads_max: int | None = None, seconds_max: float = _RU
         runs = [pool.submit(_deliver_in_thread, ends_at) for _thread in range(threads)]
     has_more = [run.result() for run in runs]
     return any(has_more)
+
+
+def lift_expired_freezes(*, now: dt.datetime | None = None) -> int:
+    """End the freezes whose time is over, each in a transaction of its own.
+
+    Returns:
+        The number of webhook deliveries that are due with it.
+    """
+    moment = now or timezone.now()
+    due = AccountFreeze.objects.filter(lifted_at=None, expires_at__lte=moment)
+    deliveries_count = 0
+    for freeze_id, user_id in due.order_by("expires_at").values_list("pk", "user_id"):
+        with transaction.atomic(durable=True):
+            user = freezes.lock(user_id=user_id)
+            # Again under the lock: it may have been lifted or prolonged meanwhile.
+            row = due.filter(pk=freeze_id).first()
+            if row is None:
+                continue
+            deliveries_count += freezes.lift(
+                user=user, freeze=row, actor_id=None, reason=_TIME_OVER
+            )
+        log.info("accounts.freeze.expired", user_id=user_id, freeze_id=str(freeze_id))
+    return deliveries_count
+
+
+def purge_sign_ins(*, now: dt.datetime | None = None) -> int:
+    """Forget sign-ins that are older than SIGN_INS_KEEP_DAYS; returns how many there were."""
+    before = (now or timezone.now()) - dt.timedelta(days=settings.SIGN_INS_KEEP_DAYS)
+    count, _by_model = SignIn.objects.filter(created_at__lt=before).delete()
+    if count:
+        log.info("accounts.sign_ins.purged", count=count)
+    return count
 
 
 def purge_webhooks(*, now: dt.datetime | None = None) -> int:

@@ -16,6 +16,19 @@ def deliver_webhooks(**_later: object) -> None:
         deliver_webhooks.apply_async()
 
 
+@shared_task(name="accounts.lift_expired_freezes", ignore_result=True)
+def lift_expired_freezes(**_later: object) -> None:
+    """Periodic: end freezes whose time is over. Safe to run twice: each is read under its lock."""
+    if handlers.lift_expired_freezes():
+        deliver_webhooks.apply_async()
+
+
+@shared_task(name="accounts.purge_sign_ins", ignore_result=True)
+def purge_sign_ins(**_later: object) -> None:
+    """Daily: forget sign-ins that are older than they are kept."""
+    handlers.purge_sign_ins()
+
+
 @shared_task(name="accounts.purge_webhooks", ignore_result=True)
 def purge_webhooks(**_later: object) -> None:
     """Daily: throw away events that are older than they are kept."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from accounts import selectors as accounts_selectors
+from accounts import freeze_selectors
 from inference import runtime
 from inference.pipeline.image_io import ImageLimits
 from inference.pipeline.video.types import VideoLimits
@@ -41,8 +41,12 @@ class MediaLimits:
 
 
 def limits_of(*, owner_id: int) -> MediaLimits:
-    """The limits of an account: of the general ones and its plan's, the smaller. One query."""
-    plan = settings.MEDIA_PLAN_LIMITS[accounts_selectors.plan_of(user_id=owner_id)]
+    """The limits of an account: of the general ones and its plan's, the smaller. One query.
+
+    Raises:
+        UploadFrozenError: the account may not upload for now.
+    """
+    plan = settings.MEDIA_PLAN_LIMITS[freeze_selectors.uploader_plan(user_id=owner_id)]
     general = runtime.video_limits()
     return MediaLimits(
         image=ImageLimits(

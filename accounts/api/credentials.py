@@ -32,6 +32,7 @@ from accounts.errors import (
     ApiKeyNotFoundError,
     ApiKeyRequestInvalidError,
     KeyCannotManageKeysError,
+    LoginFrozenError,
     RefreshTokenReusedError,
     SignInFailedError,
     TokenInvalidError,
@@ -39,6 +40,7 @@ from accounts.errors import (
 from accounts.models import ApiKey, User
 from accounts.permissions import IsSignedInWithoutKey
 from accounts.types import IssuedKey
+from facefusion_site.common.clients import client_address
 from facefusion_site.common.drf import user_id
 from facefusion_site.common.errors import (
     InvalidRequestError,
@@ -67,6 +69,7 @@ class TokenView(APIView):
         | problems(
             InvalidRequestError,
             SignInFailedError,
+            LoginFrozenError,
             RateLimitedError,
             ServiceUnavailableError,
             is_public=True,
@@ -85,7 +88,10 @@ class TokenView(APIView):
         except AuthenticationFailed as error:
             raise SignInFailedError(_("The user name or the password is wrong.")) from error
         assert isinstance(pair.user, User), "the serializer has found the user"
-        return _pair(services.open_sign_in(user=pair.user))
+        address = client_address(request)
+        return _pair(
+            services.open_sign_in(user=pair.user, address=None if address is None else str(address))
+        )
 
 
 class TokenRefreshView(APIView):
@@ -104,6 +110,7 @@ class TokenRefreshView(APIView):
             InvalidRequestError,
             TokenInvalidError,
             RefreshTokenReusedError,
+            LoginFrozenError,
             RateLimitedError,
             ServiceUnavailableError,
             is_public=True,

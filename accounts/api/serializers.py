@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from accounts.api.freeze_serializers import ActiveFreezeSerializer
 from accounts.types import KeyLimits, Plan, Role, Scope
 
 _DAY_S: Final = 24 * 60 * 60
@@ -54,9 +55,10 @@ class UserSerializer(serializers.Serializer[Any]):
 
 
 class MeSerializer(UserSerializer):
-    """The caller, and what this request's credentials allow."""
+    """The caller, what this request's credentials allow, and what is frozen."""
 
     scopes = serializers.ListField(child=serializers.CharField())
+    freezes = ActiveFreezeSerializer(many=True, help_text=_("What the account may not do now."))
 
 
 class UserCreateSerializer(serializers.Serializer[Any]):

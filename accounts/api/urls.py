@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import credentials, second_factor, views
+from accounts.api import credentials, freezes, second_factor, views
 
 urlpatterns = [
     path("auth/token", credentials.TokenView.as_view(), name="api-token"),
@@ -29,4 +29,12 @@ urlpatterns = [
     path("step-up", second_factor.StepUpView.as_view(), name="api-step-up"),
     path("users", views.UserListView.as_view(), name="api-users"),
     path("users/<str:user_ref>", views.UserView.as_view(), name="api-user"),
+    path("users/<str:user_ref>/freezes", freezes.FreezeListView.as_view(), name="api-freezes"),
+    path("freezes/<uuid:freeze_id>", freezes.FreezeView.as_view(), name="api-freeze"),
+    path("freezes/<uuid:freeze_id>/lift", freezes.FreezeLiftView.as_view(), name="api-freeze-lift"),
+    path(
+        "freezes/<uuid:freeze_id>/appeal",
+        freezes.FreezeAppealView.as_view(),
+        name="api-freeze-appeal",
+    ),
 ]

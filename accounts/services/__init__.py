@@ -7,8 +7,21 @@ from accounts.services.api_keys import (
     revoke_api_key,
     rotate_api_key,
 )
+from accounts.services.freezes import (
+    freeze_account,
+    lift_freeze,
+    lift_freezes,
+    lock_account,
+    set_appeal,
+)
 from accounts.services.key_budgets import give_back_key_budget, spend_key_budget
-from accounts.services.sign_ins import open_sign_in, renew_sign_in, revoke_sign_ins
+from accounts.services.notes import write_note
+from accounts.services.sign_ins import (
+    note_sign_in,
+    open_sign_in,
+    renew_sign_in,
+    revoke_sign_ins,
+)
 from accounts.services.users import (
     register_user,
     set_password,
@@ -40,11 +53,16 @@ __all__ = [
     "delete_endpoint",
     "enqueue_webhook",
     "enqueue_webhooks",
+    "freeze_account",
     "give_back_key_budget",
     "issue_api_key",
+    "lift_freeze",
+    "lift_freezes",
+    "lock_account",
     "note_balances",
     "note_key_exposure",
     "note_key_use",
+    "note_sign_in",
     "open_sign_in",
     "reencrypt_endpoints",
     "register_user",
@@ -56,6 +74,7 @@ __all__ = [
     "rotate_api_key",
     "rotate_secret",
     "send_test",
+    "set_appeal",
     "set_balance_alert",
     "set_password",
     "set_role",
@@ -63,4 +82,5 @@ __all__ = [
     "spend_key_budget",
     "switch_endpoint_off",
     "system_user",
+    "write_note",
 ]

@@ -14,21 +14,38 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
+from accounts import freeze_selectors
 from accounts.errors import RefreshTokenReusedError, TokenInvalidError
-from accounts.models import RefreshFamily, User
+from accounts.freeze_types import FreezeKind
+from accounts.models import RefreshFamily, SignIn, User
 
 log = structlog.get_logger(__name__)
 FAMILY_CLAIM: Final = "family"
 
 
 @transaction.atomic
-def open_sign_in(*, user: User) -> RefreshToken:
-    """The first refresh token of a new sign-in. Joins the caller's transaction, or owns one."""
+def open_sign_in(*, user: User, address: str | None = None) -> RefreshToken:
+    """The first refresh token of a new sign-in. Joins the caller's transaction, or owns one.
+
+    Args:
+        user: whose password was right.
+        address: where the request came from.
+
+    Raises:
+        LoginFrozenError: the account may not sign in for now.
+    """
+    freeze_selectors.require_not_frozen(user=user, kind=FreezeKind.LOGIN)
+    note_sign_in(user_id=user.pk, way=SignIn.Way.PROGRAM, address=address)
     # Whoever signs in again and again leaves no more behind than what can still be used.
     RefreshFamily.objects.filter(user=user, expires_at__lte=timezone.now()).delete()
     family = RefreshFamily(user=user)
     update_last_login(User, user)
     return _next_token(family, user)
+
+
+def note_sign_in(*, user_id: int, way: str, address: str | None) -> None:
+    """Remember for SIGN_INS_KEEP_DAYS that somebody signed in, on a PAGE or by a PROGRAM."""
+    SignIn.objects.create(user_id=user_id, way=way, address=address)
 
 
 def renew_sign_in(*, refresh: str) -> RefreshToken:
@@ -37,6 +54,7 @@ def renew_sign_in(*, refresh: str) -> RefreshToken:
     Raises:
         TokenInvalidError: it is wrong, expired or withdrawn, or its account is switched off.
         RefreshTokenReusedError: it was exchanged before; the whole sign-in is withdrawn.
+        LoginFrozenError: the account may not sign in for now.
     """
     try:
         presented = RefreshToken(refresh)  # type: ignore[arg-type]  # takes the encoded text too
@@ -51,6 +69,7 @@ def renew_sign_in(*, refresh: str) -> RefreshToken:
         )
         if family is None or family.revoked_at is not None or not family.user.is_active:
             raise _invalid()
+        freeze_selectors.require_not_frozen(user=family.user, kind=FreezeKind.LOGIN)
         if family.current_jti == presented["jti"]:
             return _next_token(family, family.user)
         family.revoked_at = timezone.now()

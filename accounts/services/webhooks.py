@@ -41,7 +41,7 @@ def enqueue_webhook(*, event_type: WebhookEventType, user_id: int, data: Data) -
     if not outbox.has_listener(user_id=user_id):
         return
     content = data() if callable(data) else data
-    _wake(outbox.write(event_type=event_type, user_id=user_id, data=content))
+    wake(outbox.write(event_type=event_type, user_id=user_id, data=content))
 
 
 def enqueue_webhooks(
@@ -56,7 +56,7 @@ def enqueue_webhooks(
     """
     if not outbox.has_listener(user_id=None):
         return
-    _wake(outbox.write_many(event_type=event_type, rows_sql=rows_sql, parameters=parameters))
+    wake(outbox.write_many(event_type=event_type, rows_sql=rows_sql, parameters=parameters))
 
 
 @transaction.atomic
@@ -77,7 +77,7 @@ def send_test(*, user_id: int, endpoint_id: uuid.UUID) -> uuid.UUID:
         data={"webhook_endpoint_id": str(row.pk)},
     )
     delivery = WebhookDelivery.objects.create(endpoint=row, event=event)
-    _wake(1)
+    wake(1)
     return delivery.pk
 
 
@@ -100,7 +100,7 @@ def replay_delivery(*, user_id: int, delivery_id: uuid.UUID) -> None:
     except WebhookEndpointNotFoundError as error:
         raise WebhookEndpointDisabledError(_("The endpoint was deleted.")) from error
     _start_anew(mine)
-    _wake(1)
+    wake(1)
 
 
 @transaction.atomic
@@ -159,7 +159,7 @@ def replay_range(
         ignore_conflicts=True,
     )
     _start_anew(known.filter(event_id__in=ids))
-    _wake(len(ids))
+    wake(len(ids))
     return len(ids)
 
 
@@ -196,7 +196,7 @@ def note_balances(*, balances: Mapping[int, int]) -> None:
             )
 
 
-def _wake(deliveries_count: int) -> None:
+def wake(deliveries_count: int) -> None:
     """One message for all of them: workers look at the rows, and the sweep makes up for a loss."""
     if deliveries_count:
         send_on_commit(tasks.deliver_webhooks)

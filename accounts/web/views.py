@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import LoginView, RedirectURLMixin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,10 +13,11 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 
-from accounts import second_factor, sign_in_limits, step_up
+from accounts import second_factor, services, sign_in_limits, step_up
 from accounts.errors import StepUpRequiredError
 from accounts.web.forms import SignInForm
 from facefusion_site.common import limits
+from facefusion_site.common.clients import client_address
 from facefusion_site.common.errors import DomainError
 
 
@@ -33,6 +35,17 @@ class SignInView(LoginView):
         except DomainError as error:
             return self._refuse(error)
         return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in, and remember when and from where."""
+        response = super().form_valid(form)
+        address = client_address(self.request)
+        user_id = form.get_user().pk
+        assert isinstance(user_id, int), "the form has found the user"
+        services.note_sign_in(
+            user_id=user_id, way="PAGE", address=None if address is None else str(address)
+        )
+        return response
 
     def _refuse(self, error: DomainError) -> HttpResponse:
         context = self.get_context_data(form=SignInForm(self.request), refusal=error)

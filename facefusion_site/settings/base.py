@@ -9,6 +9,7 @@ from celery.schedules import crontab
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.settings.accounts import *
 from facefusion_site.settings.console import *
 from facefusion_site.settings.faces import *
 from facefusion_site.settings.grants import *
@@ -275,7 +276,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="20", hour="0,6"),
         "options": {"expires": 3600.0},
     },
-} | WEBHOOK_BEAT_SCHEDULE
+} | WEBHOOK_BEAT_SCHEDULE | ACCOUNTS_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

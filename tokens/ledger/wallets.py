@@ -68,7 +68,9 @@ def expire_overdue(*, wallet: Wallet, now: dt.datetime) -> None:
     wallet.refresh_from_db()
 
 
-def move(*, wallet: Wallet, to: Wallet.Status, user_ref: str, actor_id: int, reason: str) -> None:
+def move(
+    *, wallet: Wallet, to: Wallet.Status, user_ref: str, actor_id: int | None, reason: str
+) -> None:
     """Give a locked wallet another status, and write the event with the reason."""
     require_transaction()
     before = state(wallet)

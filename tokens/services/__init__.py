@@ -1,5 +1,6 @@
 """What other apps and the interfaces may ask of tokens: the writes."""
 
+from tokens.ledger.events import record_event
 from tokens.services.adjustments import adjust_wallet, preview_adjustment
 from tokens.services.approvals import answer_question
 from tokens.services.batches import (
@@ -77,3 +78,4 @@ __all__ = [
     "void_hold",
     "vote_on_batch",
 ]
+    "record_event",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import structlog
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts import selectors as accounts_selectors
+from accounts import services as accounts_services
 from accounts.errors import StepUpRequiredError
+from accounts.freeze_types import FreezeCode, FreezeGrounds, FreezeKind
+from accounts.types import Scope
 from tokens import wallet_selectors
 from tokens.ledger import approvals
 from tokens.ledger import wallets as ledger
@@ -21,6 +25,14 @@ from tokens.wallets import AdjustmentOrder, WalletView
 
 log = structlog.get_logger(__name__)
 Status = Wallet.Status
+
+
+# Whoever watches for abuse may freeze, but never close or correct.
+_SCOPES: Final = {
+    Status.FROZEN: (Scope.WALLETS_WRITE, Scope.FREEZES_WRITE),
+    Status.ACTIVE: (Scope.WALLETS_WRITE, Scope.FREEZES_WRITE),
+    Status.CLOSED: (Scope.WALLETS_WRITE,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,8 @@ def freeze_wallet(
     *, user_ref: str, reason: str, actor_id: int, unproven_tokens_max: int | None = None
 ) -> WalletView:
     """Stop spending and recharges of a wallet; a frozen one stays as it is.
+
+    This is the freeze of its owner's spending, placed by staff; see ``freeze_account``.
 
     Work that has already set tokens aside may end as usual: settle, void, expire, refund.
     Reversals and corrections go on too. Lots expire as ever. Owns its transaction.
@@ -64,7 +78,10 @@ def unfreeze_wallet(
 ) -> WalletView:
     """Let a frozen wallet spend and receive again; an active one stays as it is.
 
-    Arguments, errors and transaction are those of ``freeze_wallet``.
+    Ends every freeze of its owner's spending, also those that rules have placed.
+
+    Arguments, errors and transaction are those of ``freeze_wallet``, and one error more:
+    ``FreezeNeedsAnotherError`` where the actor froze it and it has many tokens.
     """
     change = _Change(user_ref, reason, actor_id, Status.ACTIVE)
     return _make(change, unproven_tokens_max=unproven_tokens_max)
@@ -104,13 +121,15 @@ def close_wallet(
 def _make(
     change: _Change, *, unproven_tokens_max: int | None, writes_off: bool = False
 ) -> WalletView:
-    check_operator(change.actor_id)
+    check_operator(change.actor_id, *_SCOPES[change.to])
     check_reason(change.reason)
     owner_id = accounts_selectors.user_by_ref(user_ref=change.user_ref).pk
     with transaction.atomic(durable=True):
         if writes_off:
             # Before the wallet, as everywhere; how many tokens it is about is known only after.
             approvals.lock_maker(maker_id=change.actor_id)
+        # Before the wallet too: its status follows the freezes of its owner.
+        accounts_services.lock_account(user_id=owner_id)
         wallet = ledger.lock(owner_id=owner_id)
         if wallet.status == change.to:
             return wallet_selectors.wallet(user_ref=change.user_ref)
@@ -119,6 +138,29 @@ def _make(
         _check_proof(wallet, unproven_tokens_max)
         if change.to == Status.CLOSED:
             _empty(wallet, change, writes_off=writes_off)
+        _move(wallet, change)
+        event = f"tokens.wallet.{ledger.EVENTS[change.to]}"
+        transaction.on_commit(partial(log.info, event, owner_id=owner_id, actor_id=change.actor_id))
+        return wallet_selectors.wallet(user_ref=change.user_ref)
+
+
+def _move(wallet: Wallet, change: _Change) -> None:
+    """Freeze or thaw with the owner's spending, close by itself."""
+    if change.to == Status.FROZEN:
+        accounts_services.freeze_account(
+            user_id=wallet.owner_id,
+            kind=FreezeKind.SPEND,
+            grounds=FreezeGrounds(code=FreezeCode.OTHER, reason=change.reason),
+            actor_id=change.actor_id,
+        )
+    elif change.to == Status.ACTIVE:
+        accounts_services.lift_freezes(
+            user_id=wallet.owner_id,
+            kind=FreezeKind.SPEND,
+            reason=change.reason,
+            actor_id=change.actor_id,
+        )
+    else:
         ledger.move(
             wallet=wallet,
             to=change.to,
@@ -126,9 +168,6 @@ def _make(
             actor_id=change.actor_id,
             reason=change.reason.strip(),
         )
-        event = f"tokens.wallet.{ledger.EVENTS[change.to]}"
-        transaction.on_commit(partial(log.info, event, owner_id=owner_id, actor_id=change.actor_id))
-        return wallet_selectors.wallet(user_ref=change.user_ref)
 
 
 def _check_proof(wallet: Wallet, unproven_tokens_max: int | None) -> None:
