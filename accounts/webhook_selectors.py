@@ -1,4 +1,4 @@
-"""Read queries on webhooks. All but the balance alerts are limited to one owner."""
+"""Read queries on webhooks; limited to one owner, but for the backlog and the balance alerts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import (
@@ -22,6 +23,7 @@ from accounts.webhook_errors import (
     WebhookEventNotFoundError,
 )
 from facefusion_site.common import pages
+from facefusion_site.common.backlog import Backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,20 @@ def delivery(*, user_id: int, delivery_id: uuid.UUID) -> DeliveryDetail:
 def attempts(*, delivery_id: uuid.UUID) -> tuple[WebhookAttempt, ...]:
     """The tries of a delivery, from first to last."""
     return tuple(WebhookAttempt.objects.filter(delivery_id=delivery_id).order_by("number"))
+
+
+def backlog() -> Backlog:
+    """Deliveries of all accounts whose time has come, and those that are being made. One query."""
+    now = timezone.now()
+    is_at_work = Q(lease_expires_at__gte=now)
+    is_due = Q(next_attempt_at__lte=now) & ~is_at_work
+    pending = WebhookDelivery.objects.filter(status=WebhookDelivery.Status.PENDING)
+    found = pending.aggregate(
+        waiting=Count("pk", filter=is_due),
+        running=Count("pk", filter=is_at_work),
+        oldest=Min("next_attempt_at", filter=is_due),
+    )
+    return Backlog(found["waiting"], found["running"], found["oldest"])
 
 
 def balance_alert(*, user_id: int) -> int | None:

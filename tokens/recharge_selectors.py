@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.common.backlog import Backlog
 from tokens.errors import BatchNotFoundError, InvalidCursorError
 from tokens.models import RechargeBatch, RechargeLine
 from tokens.types import RechargeLineView, RechargeReceipt
@@ -81,6 +82,16 @@ def standing(*, batch_id: uuid.UUID) -> tuple[str, int]:
     if row is None:
         raise BatchNotFoundError(_("There is no recharge batch with this id."))
     return row
+
+
+def backlog() -> Backlog:
+    """Batches of all makers that wait to be applied, and those that are. One query."""
+    found = RechargeBatch.objects.filter(status__in=[Status.QUEUED, Status.APPLYING]).aggregate(
+        waiting=Count("pk", filter=Q(status=Status.QUEUED)),
+        running=Count("pk", filter=Q(status=Status.APPLYING)),
+        oldest=Min("created_at", filter=Q(status=Status.QUEUED)),
+    )
+    return Backlog(found["waiting"], found["running"], found["oldest"])
 
 
 def outcomes(*, batch_id: uuid.UUID) -> dict[str, int]:

@@ -22,6 +22,7 @@ from facefusion_site.settings.recharges import *
 from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
 from facefusion_site.settings.webhooks import *
+from facefusion_site.settings.workers import *
 
 # Lets ``ModelAdmin[User]`` be written; without it the generic classes of Django fail at run time.
 django_stubs_ext.monkeypatch()

@@ -7,6 +7,7 @@ from inference.models.media import MediaAsset
 from inference.models.quotes import SwapQuote
 from inference.models.reports import JobDay
 from inference.models.segments import SwapSegment
+from inference.models.workers import Worker
 
 __all__ = [
     "OPEN_STATUSES",
@@ -19,4 +20,5 @@ __all__ = [
     "SwapJob",
     "SwapQuote",
     "SwapSegment",
+    "Worker",
 ]
