@@ -33,6 +33,10 @@ _EXTRAPOLATION_MAX: Final = 0.08
 # Light: width of the low-pass, as a share of the crop, and the side of the map it is done on.
 _LIGHT_SIGMA: Final = 0.18
 _LIGHT_MAP: Final = 32
+# At the mask's edge the low-pass is this narrow, so that a shadow of hair or cheek that falls there
+# stays; between these shares of painted surface around, one fades into the other.
+_EDGE_SIGMA: Final = 0.02
+_EDGE_INSIDE, _EDGE_OUTSIDE = 0.9, 0.5
 # Contrast of the source's detail may change by these factors to match the target's.
 _GAIN_MIN, _GAIN_MAX = 0.8, 1.12
 # Rows: luma, blue and red difference of BT.601 full range, from RGB.
@@ -256,14 +260,16 @@ def _light_like_target(graph: Graph, rgb: Value, mask: Value, inputs: _Inputs) -
     """(N, 3, S, S): the source's detail on the target's light.
 
     result = lowpass(target) + gain * relit(source - lowpass(source)). The low-pass only sees the
-    painted region; the gain matches the contrast of the luma detail.
+    painted region, and less far at its edge; the gain matches the contrast of the luma detail.
     """
     core = mask.ramp(0.15, 0.65)
     cell = inputs.size // _LIGHT_MAP
     stack = graph.concat(rgb * core, inputs.target * core, core, axis=1)
-    low = _blur_planes(stack.box_mean(cell, stride=cell), 7)
-    low = (low.part(0, 6, axis=1) / (low.part(6, 7, axis=1) + 1e-3)).enlarge(cell)
-    source_low, target_low = graph.split(low, 2, axis=1)
+    cells = stack.box_mean(cell, stride=cell)
+    inner, _ = _masked_means(cells, _LIGHT_SIGMA)
+    outer, painted = _masked_means(cells, _EDGE_SIGMA)
+    low = inner + (outer - inner) * painted.ramp(_EDGE_INSIDE, _EDGE_OUTSIDE)
+    source_low, target_low = graph.split(low.enlarge(cell), 2, axis=1)
     kernel = _RGB_TO_YCC.reshape(3, 3, 1, 1)
     source_detail = _relit_detail(graph, (rgb, source_low, target_low))
     target_detail = (inputs.target - target_low).convolve(kernel)
@@ -300,8 +306,15 @@ def _detail_gain(source: Value, target: Value, core: Value) -> Value:
     return (target_energy / (source_energy + 1e-4)).sqrt().clip(_GAIN_MIN, _GAIN_MAX)
 
 
-def _blur_planes(value: Value, planes: int) -> Value:
-    kernel = swapper_tables.gaussian(_LIGHT_SIGMA * _LIGHT_MAP)
+def _masked_means(cells: Value, sigma: float) -> tuple[Value, Value]:
+    """Six colours (N, 6, M, M) averaged where the seventh plane is, and (N, 1, M, M) its share."""
+    low = _blur_planes(cells, 7, sigma)
+    share = low.part(6, 7, axis=1)
+    return low.part(0, 6, axis=1) / (share + 1e-3), share
+
+
+def _blur_planes(value: Value, planes: int, sigma: float) -> Value:
+    kernel = swapper_tables.gaussian(sigma * _LIGHT_MAP)
     margin = len(kernel) // 2
     stack = np.tile(kernel, (planes, 1, 1))
     across = value.convolve(
