@@ -13,9 +13,16 @@ from inference.pipeline.types import Doubles, Floats, Image
 _SMALL_DISC: Final = 9
 
 
-def blur(image: Floats, *, sigma: float) -> Floats:
-    """Gaussian blur of an (H, W) or (H, W, C) float32 image."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.float32)
+def blur(image: Floats, *, sigma: float, reach_sigmas: float | None = None) -> Floats:
+    """Gaussian blur of an (H, W) or (H, W, C) float32 image.
+
+    Args:
+        image: what is blurred.
+        sigma: of the Gaussian, px.
+        reach_sigmas: where its kernel is cut off; None: at four, beyond any doubt.
+    """
+    side = 0 if reach_sigmas is None else 2 * round(reach_sigmas * sigma) + 1
+    return np.asarray(cv2.GaussianBlur(image, (side, side), sigma), dtype=np.float32)
 
 
 def resize(image: Floats, *, size_px: tuple[int, int]) -> Floats:
@@ -29,13 +36,13 @@ def resize(image: Floats, *, size_px: tuple[int, int]) -> Floats:
 
 def on_colours(plane: Floats) -> Floats:
     """(H, W) -> (H, W, 3), the same in each; numpy is slow where it spreads over three values."""
-    return np.asarray(cv2.merge([plane, plane, plane]), dtype=np.float32)
+    return _spread(plane, 3)
 
 
 def to_levels(image: Floats) -> Image:
     """Round float32 values 0..255 to uint8; what lies outside is clipped."""
-    # Rounds to even and clips at the top like numpy, in one pass; the bottom it would mirror.
-    return np.asarray(cv2.convertScaleAbs(np.maximum(image, 0)), dtype=np.uint8)
+    # Rounds to even and clips, like numpy, in one pass.
+    return np.asarray(cv2.add(image, 0.0, dtype=cv2.CV_8U), dtype=np.uint8)
 
 
 def dilate(mask: Image, diameter: int) -> Image:
@@ -69,10 +76,14 @@ def close_gaps(mask: Image, diameter: int) -> Image:
     return closed[frame:-frame, frame:-frame] | mask
 
 
-def fill_hull(points: Floats | Doubles, *, size_px: int) -> Image:
-    """(size, size) uint8 0/1: the convex hull of (K, 2) points in px."""
+def fill_hull(points: Floats | Doubles, *, size_px: int, margin_px: float = 0.0) -> Image:
+    """(size, size) uint8 0/1: the convex hull of (K, 2) points in px, and a margin around it."""
     area = np.zeros((size_px, size_px), dtype=np.uint8)
-    cv2.fillConvexPoly(area, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
+    hull = cv2.convexHull(np.rint(points).astype(np.int32))
+    cv2.fillConvexPoly(area, hull, 1)
+    if margin_px:
+        # Lines have round ends and corners: as if a disc went along the hull.
+        cv2.polylines(area, [hull], isClosed=True, color=1, thickness=round(2 * margin_px))
     return area
 
 
@@ -84,7 +95,8 @@ def masked_low_pass(image: Floats, mask: Floats, *, sigma: float) -> Floats:
     height, width = mask.shape
     small_px = (max(1, width // 8), max(1, height // 8))
     small_sigma = sigma * small_px[0] / width
-    weighted = blur(resize(image * mask[:, :, np.newaxis], size_px=small_px), sigma=small_sigma)
+    masked = image * _spread(mask, image.shape[2])
+    weighted = blur(resize(masked, size_px=small_px), sigma=small_sigma)
     weight = blur(resize(mask, size_px=small_px), sigma=small_sigma)
     return resize(weighted / (weight[:, :, np.newaxis] + 1e-4), size_px=(width, height))
 
@@ -101,3 +113,7 @@ def connected_to(mask: Image, seeds: Image) -> Image:
 def _disc(diameter: int) -> Image:
     odd = max(1, diameter) | 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd)), dtype=np.uint8)
+
+
+def _spread(plane: Floats, count: int) -> Floats:
+    return np.asarray(cv2.merge([plane] * count), dtype=np.float32)

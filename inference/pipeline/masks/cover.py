@@ -21,8 +21,9 @@ from inference.pipeline.filters import (
 from inference.pipeline.masks.skin import (
     COVER_CLEAR,
     COVER_LIKELY,
+    distance_to,
     find_cover,
-    skin_distance_of_lab,
+    skin_tone,
     to_lab,
 )
 from inference.pipeline.topology import MIDDLE_OUTLINE, OUTER_EYE_CORNERS, face_topology
@@ -40,6 +41,7 @@ _BAND_OUTER: Final = 0.30
 _BAND_BEYOND_OVAL_PX: Final = 11
 # What is put in their place is the mean of what is this far around.
 _FILL_SIGMA_PX: Final = 9.0
+_ROWS_STEP_PX: Final = 8
 # Strength of a line (Lab units) over the nose and below the eyes that only a frame reaches; faces
 # without spectacles have at most 3 and 9.
 _BRIDGE_LINE_MIN: Final = 7.0
@@ -52,17 +54,30 @@ _EYES: Final = ((33, 133, 145), (362, 263, 374))
 
 
 @dataclass(frozen=True, slots=True)
-class TargetCover:
-    """What is in front of a target face; soft masks (S, S) float32 0..1.
+class Temples:
+    """Side pieces of spectacles, which no swap would reach.
 
     Attributes:
-        visible: 1 where neither hair nor hat covers the face.
-        temples: 1 on the side pieces of spectacles, which no swap would reach; None: none there.
+        rows: of the crop, beyond which there are none.
+        mask: (h, S) float32 0..1, soft, of these rows.
+    """
+
+    rows: slice
+    mask: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCover:
+    """What is in front of a target face.
+
+    Attributes:
+        visible: (S, S) float32 0..1, 1 where neither hair nor hat covers the face.
+        temples: side pieces of spectacles; None: none there.
         clean_bgr: (S, S, 3) uint8 BGR, the crop without those side pieces.
     """
 
     visible: Floats
-    temples: Floats | None
+    temples: Temples | None
     clean_bgr: Image
 
 
@@ -90,59 +105,71 @@ def find_cover_of_target(face: AlignedFace, *, hint: CoverHint | None = None) ->
         hint: what is known from earlier frames; without it the crop is looked at in full.
     """
     size = face.crop_bgr.shape[0]
-    if hint is not None and not hint.has_spectacles:
-        return TargetCover(resize(hint.visible, size_px=(size, size)), None, face.crop_bgr)
-    if hint is not None:
-        look = _temples_at(face)
-        visible = resize(hint.visible, size_px=(size, size))
-    else:
-        look, seen = _look_at(face)
-        visible = resize(seen, size_px=(size, size))
-    temples = look.band & (look.distance > COVER_LIKELY)
-    if not temples.any():
+    hint = hint or cover_hint(face)
+    visible = resize(hint.visible, size_px=(size, size))
+    found = _find_temples(face) if hint.has_spectacles else None
+    if found is None:
         return TargetCover(visible, None, face.crop_bgr)
-    temples = dilate(temples.astype(np.uint8), 5)
-    fill = _fill_temples(look.work_bgr, look.distance, look.points, temples)
-    fill = resize(fill, size_px=(size, size))
-    soft = resize(blur(temples.astype(np.float32), sigma=1), size_px=(size, size))
-    crop = face.crop_bgr.astype(np.float32)
-    clean = crop + (fill - crop) * on_colours(soft)
-    return TargetCover(visible, soft, to_levels(clean.astype(np.float32)))
+    temples, fill_bgr = found
+    clean = face.crop_bgr.copy()
+    part = clean[temples.rows].astype(np.float32)
+    part += (fill_bgr - part) * on_colours(temples.mask)
+    clean[temples.rows] = to_levels(part)
+    return TargetCover(visible, temples, clean)
 
 
 def cover_hint(face: AlignedFace) -> CoverHint:
     """What a crop says about the frames that follow."""
-    look, visible = _look_at(face)
-    return CoverHint(visible=visible, has_spectacles=bool(look.band.any()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look at a crop at 256 px: the crop, its mesh in the plane, skin distance, temple band."""
-
-    work_bgr: Image
-    points: Floats
-    distance: Floats
-    band: Image
-
-
-def _look_at(face: AlignedFace) -> tuple[_Look, Floats]:
-    """Look for everything; also (256, 256) float32 as ``TargetCover.visible``."""
     work, points = _at_work_size(face)
     lab = to_lab(work)
-    distance = skin_distance_of_lab(lab, points=points)
+    distance = distance_to(skin_tone(work, points=points), lab, size_px=WORK_SIZE_PX)
     band = np.zeros_like(work[:, :, 0])
     if _has_spectacles(lab, points):
-        band = _temple_band(points)
+        band = _temple_band(points) & _near_face(points)
     cover = blur(_find_cover(distance, points, band).astype(np.float32), sigma=2)
-    return _Look(work, points, distance, band), np.asarray(1 - cover, dtype=np.float32)
+    visible = np.asarray(1 - cover, dtype=np.float32)
+    return CoverHint(visible=visible, has_spectacles=bool(band.any()))
 
 
-def _temples_at(face: AlignedFace) -> _Look:
-    """Look for the side pieces of spectacles that are known to be there."""
+def _find_temples(face: AlignedFace) -> tuple[Temples, Floats] | None:
+    """Look for the side pieces of spectacles that are known to be there.
+
+    Returns:
+        Where they are, and (h, S, 3) float32 BGR: skin and hair of the face continued over them;
+        None where the crop shows none.
+    """
     work, points = _at_work_size(face)
-    distance = skin_distance_of_lab(to_lab(work), points=points)
-    return _Look(work, points, distance, _temple_band(points))
+    band = _temple_band(points)
+    rows = _rows_around(band)
+    # Only these rows: this is done anew in every frame.
+    near = _near_face(points)[rows]
+    work_part = work[rows]
+    tone = skin_tone(work, points=points)
+    distance = distance_to(tone, to_lab(work_part), size_px=WORK_SIZE_PX)
+    temples = band[rows] & near & (distance > COVER_LIKELY)
+    if not temples.any():
+        return None
+    temples = dilate(temples.astype(np.uint8), 5)
+    usable = (distance < COVER_CLEAR) & (near > 0) & (dilate(temples, 3) == 0)
+    fill = masked_low_pass(
+        work_part.astype(np.float32), usable.astype(np.float32), sigma=_FILL_SIGMA_PX
+    )
+    size = face.crop_bgr.shape[0]
+    first, last = (round(row * size / WORK_SIZE_PX) for row in (rows.start, rows.stop))
+    part_px = (size, last - first)
+    mask = resize(blur(temples.astype(np.float32), sigma=1), size_px=part_px)
+    return Temples(slice(first, last), mask), resize(fill, size_px=part_px)
+
+
+def _rows_around(band: Image) -> slice:
+    """The rows of a 0/1 mask and what a fill can see from them; whole steps of the low-pass."""
+    inside = np.flatnonzero(band.any(axis=1))
+    if not len(inside):
+        return slice(0, _ROWS_STEP_PX)
+    reach = 3 * _FILL_SIGMA_PX
+    first = int(max(0, inside[0] - reach) // _ROWS_STEP_PX) * _ROWS_STEP_PX
+    last = -int(-min(WORK_SIZE_PX, inside[-1] + 1 + reach) // _ROWS_STEP_PX) * _ROWS_STEP_PX
+    return slice(first, last)
 
 
 def _at_work_size(face: AlignedFace) -> tuple[Image, Floats]:
@@ -150,13 +177,6 @@ def _at_work_size(face: AlignedFace) -> tuple[Image, Floats]:
     if size != WORK_SIZE_PX:
         work = to_levels(resize(work.astype(np.float32), size_px=_WORK_PX))
     return work, np.asarray(face.mesh[:, :2] * np.float32(WORK_SIZE_PX / size), np.float32)
-
-
-def _fill_temples(work_bgr: Image, distance: Floats, points: Floats, temples: Image) -> Floats:
-    """(256, 256, 3) float32 BGR: skin and hair of the face continued over the side pieces."""
-    usable = (distance < COVER_CLEAR) & (_near_face(points) > 0) & (dilate(temples, 3) == 0)
-    work = work_bgr.astype(np.float32)
-    return masked_low_pass(work, usable.astype(np.float32), sigma=_FILL_SIGMA_PX)
 
 
 def has_spectacles(crop_bgr: Image, *, points: Floats) -> bool:
@@ -209,7 +229,10 @@ def _find_cover(distance: Floats, points: Floats, band: Image) -> Image:
 
 
 def _temple_band(points: Floats) -> Image:
-    """(256, 256) uint8 0/1: where side pieces of spectacles run, beside both eyes."""
+    """(256, 256) uint8 0/1: where side pieces of spectacles run, beside both eyes.
+
+    Only near the face: beyond, the sky or a wall would be taken for a frame.
+    """
     eyes = points[list(OUTER_EYE_CORNERS)]
     unit = float(np.linalg.norm(eyes[1] - eyes[0]))
     band = np.zeros((WORK_SIZE_PX, WORK_SIZE_PX), dtype=np.uint8)
@@ -218,11 +241,10 @@ def _temple_band(points: Floats) -> Image:
         left, right = (max(0, round(float(x))) for x in sorted(ends))
         top = max(0, round(float(corner[1] - _BAND_ABOVE * unit)))
         band[top : round(float(corner[1] + _BAND_BELOW * unit)), left:right] = 1
-    # Not beyond the face: there the sky or a wall would be taken for a frame.
-    return band & _near_face(points)
+    return band
 
 
 def _near_face(points: Floats) -> Image:
     """(256, 256) uint8 0/1: the face oval and a little around it."""
-    oval = fill_hull(points[face_topology().oval], size_px=WORK_SIZE_PX)
-    return dilate(oval, _BAND_BEYOND_OVAL_PX)
+    oval = points[face_topology().oval]
+    return fill_hull(oval, size_px=WORK_SIZE_PX, margin_px=_BAND_BEYOND_OVAL_PX / 2)

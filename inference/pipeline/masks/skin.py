@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.pipeline.filters import close_gaps, connected_to, dilate, remove_thin
 from inference.pipeline.topology import SKIN_POINTS
@@ -24,6 +27,20 @@ BARE: Final = 2.0
 _STEP_PX: Final = 5
 # Widest gap in the hair over a forehead that is closed, as a share of the picture's side.
 _GAP_SHARE: Final = 0.24
+_SUM: Final = np.ones((1, 3), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class SkinTone:
+    """The colour of a face's bare skin in CIE Lab, and how much it varies.
+
+    Attributes:
+        middle: (3,) float32, lightness, a and b.
+        weights: (3,) float32, what a difference of 1 counts in each.
+    """
+
+    middle: Floats
+    weights: Floats
 
 
 def skin_distance(image_bgr: Image, *, points: Floats | Doubles) -> Floats:
@@ -36,22 +53,48 @@ def skin_distance(image_bgr: Image, *, points: Floats | Doubles) -> Floats:
     Returns:
         (H, W) float32, squared Mahalanobis distance in CIE Lab: bare skin stays below 3.
     """
-    return skin_distance_of_lab(to_lab(image_bgr), points=points)
+    tone = skin_tone(image_bgr, points=points)
+    return distance_to(tone, to_lab(image_bgr), size_px=image_bgr.shape[0])
 
 
-def skin_distance_of_lab(lab: Floats, *, points: Floats | Doubles) -> Floats:
-    """As ``skin_distance``, of a picture that is in Lab already, see ``to_lab``."""
-    height, width = lab.shape[:2]
-    side = 2 * max(1, height // 128) + 1
-    lab = np.asarray(cv2.blur(lab, (side, side)), dtype=np.float32)
-    limits = np.asarray([width - 1, height - 1])
-    place = np.clip(np.rint(points[list(SKIN_POINTS), :2]), 0, limits).astype(int)
-    samples = lab[place[:, 1], place[:, 0]]
+def skin_tone(image_bgr: Image, *, points: Floats | Doubles) -> SkinTone:
+    """The skin of a face by what is seen around a few points of its mesh; see there."""
+    height, width = image_bgr.shape[:2]
+    reach = _blur_side(height) // 2
+    limits = np.asarray([width, height]) - 1 - reach
+    place = np.clip(np.rint(points[list(SKIN_POINTS), :2]), reach, limits).astype(int)
+    rows, columns = _square(reach)
+    around = image_bgr[place[:, 1:] + rows, place[:, :1] + columns]
+    samples = to_lab(around).mean(axis=1)
     middle = np.median(samples, axis=0)
     spread = np.median(np.abs(samples - middle), axis=0) * _MAD_TO_SIGMA + _SPREAD_MIN_LAB
     weights = np.sqrt(np.asarray([_LIGHTNESS_WEIGHT, 1, 1])) / spread
-    away = (lab - middle.astype(np.float32)) * weights.astype(np.float32)
-    return np.asarray(np.einsum("hwc,hwc->hw", away, away), dtype=np.float32)
+    return SkinTone(middle=middle.astype(np.float32), weights=weights.astype(np.float32))
+
+
+def distance_to(tone: SkinTone, lab: Floats, *, size_px: int) -> Floats:
+    """As ``skin_distance``, of a part of a picture that is in Lab already, see ``to_lab``.
+
+    Args:
+        tone: of the face.
+        lab: (h, w, 3) float32, the part.
+        size_px: height of the whole picture.
+    """
+    side = _blur_side(size_px)
+    # An affine map of the three values, then the sum of their squares.
+    scaled = np.column_stack([np.diag(tone.weights), -tone.middle * tone.weights])
+    away = cv2.transform(cv2.blur(lab, (side, side)), scaled)
+    return np.asarray(cv2.transform(cv2.multiply(away, away), _SUM), dtype=np.float32)
+
+
+def _blur_side(height: int) -> int:
+    return 2 * max(1, height // 128) + 1
+
+
+@lru_cache(maxsize=8)
+def _square(reach: int) -> NDArray[np.int64]:
+    """(2, 1, K): rows and columns of a square around 0."""
+    return np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, 1, -1)
 
 
 def to_lab(image_bgr: Image | Floats) -> Floats:

@@ -29,6 +29,7 @@ KEYS: Final = ("mesh_swapper_256", "mesh_swapper_512")
 _TEMPLATE: Final = "arcface_128"
 # A crop may be this much smaller than the face it is pasted back onto before the next size pays.
 _ENLARGEMENT_MAX: Final = 1.5
+_MASK_NONE: Final = np.float32(1e-6)
 
 
 class MeshSource(PreparedSource):
@@ -133,12 +134,20 @@ def _to_bgr(planes: Floats) -> Floats:
 
 
 def _over_clean(crop_bgr: Floats, mask: Floats, cover: TargetCover) -> SwappedCrop:
-    """The swap over the cleaned target, as one layer; both cover what they replace."""
+    """The swap over the cleaned target, as one layer; both cover what they replace.
+
+    Crop and mask are written to.
+    """
     if cover.temples is None:
         return SwappedCrop(crop_bgr=crop_bgr, mask=mask)
-    rest = (1 - mask) * np.clip(cover.temples * 2, 0, 1)
-    total = mask + rest
-    share = on_colours(mask / np.maximum(total, np.float32(1e-6)))
-    mixed = (crop_bgr - cover.clean_bgr) * share
-    mixed += cover.clean_bgr
-    return SwappedCrop(crop_bgr=mixed, mask=total)
+    rows = cover.temples.rows
+    swapped, clean = crop_bgr[rows], cover.clean_bgr[rows].astype(np.float32)
+    own = mask[rows]
+    total = own + (1 - own) * np.clip(cover.temples.mask * 2, 0, 1)
+    # Where neither is painted, nothing counts; the swap stays, as it does beyond these rows.
+    share = np.where(total > 0, own / np.maximum(total, _MASK_NONE), np.float32(1))
+    swapped -= clean
+    swapped *= on_colours(share)
+    swapped += clean
+    mask[rows] = total
+    return SwappedCrop(crop_bgr=crop_bgr, mask=mask)
