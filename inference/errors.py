@@ -151,6 +151,27 @@ class SwapOptionsError(DomainError):
     next_step = _("Correct or leave out the option that “param” names.")
 
 
+class ResultTooLargeError(DomainError):
+    """A frame enhancer would make a result larger than this deployment writes."""
+
+    code = "result_too_large"
+    http_status = 422
+    title = _("The enlarged result would be too large")
+    next_step = _("Choose a frame enhancer with a smaller factor, or upload a smaller target.")
+
+
+class ModelNotInstalledError(DomainError):
+    """An option needs a model that is described, allowed and not installed."""
+
+    code = "model_not_installed"
+    http_status = 422
+    title = _("A model that an option needs is not installed here")
+    next_step = _(
+        "Leave out the option that “param” names, or ask the operator to install the model that "
+        "“model” names."
+    )
+
+
 class AssetNotFoundError(DomainError):
     """No such upload, or somebody else's."""
 
@@ -259,6 +280,7 @@ _FAILURE_TEXTS: dict[str, Text] = {
     "invalid_trim": _("The wanted part of the video has no frames."),
     "invalid_output": _("The result cannot be written in the wanted format."),
     "invalid_options": _("An option of the swap is not possible."),
+    "result_too_large": _("The enlarged result would be too large."),
     "faces_gone": _("A face or a picture that the job names was deleted before it ran."),
     "content_blocked_in_source": _("The source picture is not allowed here."),
     "content_blocked_in_target": _("The target is not allowed here."),

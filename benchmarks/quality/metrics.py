@@ -99,7 +99,7 @@ def mask_of(job: Job, assignment: Assignment, *, image_bgr: Image) -> Floats:
     )
     target = SwapTarget(aligned=aligned, embedding=assignment.embedding, cover=assignment.cover)
     (crop,) = swapper.swap([target], assignment.source)
-    mask = job.painter.masks.make(aligned, crop)
+    (mask,) = job.painter.masks.make_all([aligned], [crop])
     return np.clip(
         warp(
             mask,

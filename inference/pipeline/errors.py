@@ -76,6 +76,12 @@ class InvalidOptionsError(PipelineError):
         self.param = param
 
 
+class ResultTooLargeError(InvalidOptionsError):
+    """Frames would be enlarged beyond what a result may have."""
+
+    code = "result_too_large"
+
+
 class StoppedError(PipelineError):
     """The observer asked the run to stop."""
 

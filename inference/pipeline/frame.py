@@ -89,11 +89,12 @@ def swap_frame(
             for assignment in group
         ]
         crops = swapper.swap(targets, group[0].source)
-        for target, crop in zip(targets, crops, strict=True):
+        masks = painter.masks.make_all([target.aligned for target in targets], crops)
+        for target, crop, mask in zip(targets, crops, masks, strict=True):
             paste_into(
                 result,
                 crop_bgr=crop.crop_bgr,
-                mask=painter.masks.make(target.aligned, crop),
+                mask=mask,
                 matrix=target.aligned.matrix,
                 colour_strength=painter.colour.strength,
             )

@@ -33,6 +33,8 @@ _FORMATS: Final[dict[str, tuple[ImageFormat, str]]] = {
 }
 _OPENERS: Final = ("JPEG", "PNG", "WEBP")
 _ASPECT_MAX: Final = 20.0
+#: No longer side of a result fits into a WebP, and few programs open one that is longer.
+RESULT_SIDE_MAX_PX: Final = 16_383
 # Modes that a colour profile is applied to, and what they become.
 _PROFILED_MODES: Final = {"RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 _MATTE_RGB: Final = (255, 255, 255)

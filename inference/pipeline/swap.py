@@ -10,6 +10,7 @@ from inference.pipeline.engine import Engine
 from inference.pipeline.enhancers.frame import check_result_size
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
 from inference.pipeline.frame import swap_frame
+from inference.pipeline.image_io import RESULT_SIDE_MAX_PX
 from inference.pipeline.job import Job, SwapRequest, prepare_job, usable
 from inference.pipeline.selection.casting import Cast
 from inference.pipeline.types import Embedding, FaceReport, Image, Observer, SwapResult
@@ -35,8 +36,8 @@ def swap_image(
     Raises:
         NoFaceFoundError: a picture has no usable face, or none that is meant.
         SeveralFacesError: a picture has several faces where one is needed.
-        InvalidOptionsError: see ``prepare_job``; or the picture would grow beyond
-            ``request.pixels_max``.
+        InvalidOptionsError: see ``prepare_job``.
+        ResultTooLargeError: the picture would grow beyond ``request.pixels_max``.
         ContentBlockedError: the deployment refuses a source, the target or the result.
         StoppedError: the observer asked to stop.
     """
@@ -47,6 +48,7 @@ def swap_image(
             request.spec.frame_enhancer,
             size_px=(target_bgr.shape[1], target_bgr.shape[0]),
             pixels_max=request.pixels_max,
+            side_max_px=RESULT_SIDE_MAX_PX,
         )
     job = prepare_job(engine=engine, request=request)
     engine.safety.require(target_bgr, where="target")

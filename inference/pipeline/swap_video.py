@@ -110,7 +110,8 @@ def swap_video(
         SeveralFacesError: the mode is ``one`` and a frame has more.
         StoppedError: the observer asked to stop.
         ContentBlockedError: the deployment refuses a source, the target or the result.
-        InvalidOptionsError: see ``prepare_job``; or frames would grow beyond the limits.
+        InvalidOptionsError: see ``prepare_job``.
+        ResultTooLargeError: frames would grow beyond the limits.
         PipelineError: the video cannot be read or written, see ``transcode``.
     """
     enter(observer, "detect", 0.0)
@@ -120,6 +121,7 @@ def swap_video(
         request.spec.frame_enhancer,
         size_px=(info.width, info.height),
         pixels_max=options.limits.pixels_max,
+        side_max_px=options.limits.side_max_px,
     )
     job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
     observer.progress("prepare", 1.0)

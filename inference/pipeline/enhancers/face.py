@@ -10,7 +10,7 @@ import numpy as np
 
 from inference.pipeline.aligner import AlignedFace, align_face
 from inference.pipeline.errors import InvalidOptionsError
-from inference.pipeline.masks.networks import occlusion_mask
+from inference.pipeline.masks.networks import occlusion_masks
 from inference.pipeline.masks.shapes import box_mask
 from inference.pipeline.paste.blend import blend_into
 from inference.pipeline.sessions.batching import run_batch
@@ -106,10 +106,8 @@ class FaceEnhancer:
             covered = aligned
             if seen_bgr is not None:
                 covered = [self._align(seen_bgr, face) for face in faces]
-            masks = [
-                np.minimum(self._box, occlusion_mask(self._occluders, crop.crop_bgr))
-                for crop in covered
-            ]
+            seen = occlusion_masks(self._occluders, [crop.crop_bgr for crop in covered])
+            masks = [np.minimum(self._box, mask) for mask in seen]
         share = np.float32(self._options.blend_percent / _PERCENT)
         crops = self.run([crop.crop_bgr for crop in aligned])
         for crop, mask, place in zip(crops, masks, aligned, strict=True):
@@ -127,14 +125,9 @@ class FaceEnhancer:
     def run(self, crops_bgr: Sequence[Image]) -> Floats:
         """N times (S, S, 3) uint8 BGR of the model's size -> (N, S, S, 3) float32 BGR 0..255."""
         spec = self._model.spec
-        blob = to_blob(crops_bgr, spec)
+        scalars = {}
         if self._takes_weight:
-            # The file takes one weight, and does not say whether it would go with several faces.
-            weight = np.asarray([self._options.weight], dtype=np.float64)
-            output = np.concatenate(
-                [self._model.run({"input": one[np.newaxis], "weight": weight})[0] for one in blob]
-            )
-        else:
-            (output,) = run_batch(self._model, {"input": blob})
+            scalars["weight"] = np.asarray([self._options.weight], dtype=np.float64)
+        (output,) = run_batch(self._model, {"input": to_blob(crops_bgr, spec)}, scalars=scalars)
         is_symmetric = spec.params["output_range"] == "symmetric"
         return from_blob(np.asarray(output, np.float32), is_symmetric=is_symmetric)

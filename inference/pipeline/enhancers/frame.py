@@ -9,14 +9,18 @@ from typing import Final
 import cv2
 import numpy as np
 
-from inference.pipeline.errors import InvalidOptionsError
+from inference.pipeline.errors import InvalidOptionsError, ResultTooLargeError
 from inference.pipeline.filters import to_levels
 from inference.pipeline.registry.spec import ModelSpec, Registry
+from inference.pipeline.sessions.batching import ITEMS_MAX, run_batch
 from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.swappers.pixels import from_blob, to_blob
 from inference.pipeline.types import Floats, Image
 
 _PERCENT: Final = 100
+# Tiles that go through the model together have at most so many pixels before enlarging: what a
+# network holds for each of them is many times the size of its result.
+_PIXELS_AT_ONCE: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ def check_result_size(
     *,
     size_px: tuple[int, int],
     pixels_max: int,
+    side_max_px: int,
 ) -> None:
     """Refuse frames that would grow too large, before any work is done on them.
 
@@ -51,18 +56,21 @@ def check_result_size(
         options: which model; None enlarges nothing.
         size_px: width and height of the frames as they come.
         pixels_max: most pixels of a frame of the result.
+        side_max_px: of its longer side.
 
     Raises:
-        InvalidOptionsError: the result would have more, or no frame enhancer has this name.
+        ResultTooLargeError: the result would be larger.
+        InvalidOptionsError: no frame enhancer has this name.
     """
     if options is None:
         return
     scale = int(_described(registry, options).params["scale"])
     width, height = size_px[0] * scale, size_px[1] * scale
-    if width * height > pixels_max:
-        raise InvalidOptionsError(
+    if width * height > pixels_max or max(width, height) > side_max_px:
+        raise ResultTooLargeError(
             "frame_enhancer.model",
-            f"'{options.model}' enlarges to {width} x {height} px; a result may have {pixels_max}",
+            f"'{options.model}' enlarges to {width} x {height} px; a result may have {pixels_max} "
+            f"pixels and {side_max_px} px a side",
         )
 
 
@@ -86,6 +94,10 @@ class _Tile:
     start: int
     weights: Floats
 
+    def inside(self, length: int) -> slice:
+        """The pixels of the tile that lie in the picture."""
+        return slice(max(-self.start, 0), min(length - self.start, len(self.weights)))
+
 
 class FrameEnhancer:
     """One such model. Holds a session and nothing of any job; threads may share it."""
@@ -97,8 +109,10 @@ class FrameEnhancer:
             InvalidOptionsError: no frame enhancer of this name.
             PipelineError: the model is missing, altered or not allowed.
         """
-        self._model = pool.get(_described(pool.registry, options).key)
+        spec = _described(pool.registry, options)
+        self._model = pool.get(spec.key)
         self._share = options.blend_percent / _PERCENT
+        self._tiles_at_once = max(1, min(ITEMS_MAX, _PIXELS_AT_ONCE // spec.crop_size_px**2))
 
     @property
     def scale(self) -> int:
@@ -110,7 +124,8 @@ class FrameEnhancer:
     ) -> Image:
         """(H, W, 3) uint8 BGR -> (H * scale, W * scale, 3) uint8 BGR.
 
-        Beside the result itself, no more than one row of tiles is held in floats.
+        Beside the result itself, no more than one row of tiles is held in floats. Tiles of a row go
+        through the model together where its first axis is free.
 
         Args:
             image_bgr: the picture, not written to.
@@ -150,25 +165,27 @@ class FrameEnhancer:
         scale, side = self.scale, self._model.spec.crop_size_px
         low, high = max(row.start, 0), min(row.start + side, height)
         band = np.zeros(((high - low) * scale, width * scale, 3), dtype=np.float32)
-        for column in self._tiles(width):
-            left, right = max(column.start, 0), min(column.start + side, width)
-            tile = np.zeros((side, side, 3), dtype=np.uint8)
-            rows = slice(low - row.start, high - row.start)
-            columns = slice(left - column.start, right - column.start)
-            tile[rows, columns] = image_bgr[low:high, left:right]
-            weights = np.outer(row.weights[rows], column.weights[columns])
-            weights = weights.repeat(scale, axis=0).repeat(scale, axis=1)
-            large = self._run(tile)[
-                rows.start * scale : rows.stop * scale,
-                columns.start * scale : columns.stop * scale,
-            ]
-            band[:, left * scale : right * scale] += large * weights[:, :, np.newaxis]
+        rows = slice(low - row.start, high - row.start)
+        tiles = list(self._tiles(width))
+        for first in range(0, len(tiles), self._tiles_at_once):
+            together = tiles[first : first + self._tiles_at_once]
+            cuts = [np.zeros((side, side, 3), dtype=np.uint8) for _ in together]
+            for cut, column in zip(cuts, together, strict=True):
+                part = image_bgr[low:high, max(column.start, 0) : column.start + side]
+                cut[rows, column.inside(width)] = part
+            for large, column in zip(self._run(cuts), together, strict=True):
+                columns = column.inside(width)
+                weights = np.outer(row.weights[rows], column.weights[columns])
+                weights = weights.repeat(scale, axis=0).repeat(scale, axis=1)
+                seen = large[_times(rows, scale), _times(columns, scale)]
+                left = max(column.start, 0) * scale
+                band[:, left : left + seen.shape[1]] += seen * weights[:, :, np.newaxis]
         return band
 
-    def _run(self, tile_bgr: Image) -> Floats:
-        (output,) = self._model.run({"input": to_blob([tile_bgr], self._model.spec)})
-        (large,) = from_blob(np.asarray(output, np.float32), is_symmetric=False)
-        return np.asarray(large, dtype=np.float32)
+    def _run(self, tiles_bgr: list[Image]) -> Floats:
+        feed = {"input": to_blob(tiles_bgr, self._model.spec)}
+        (output,) = run_batch(self._model, feed, items_max=self._tiles_at_once)
+        return from_blob(np.asarray(output, np.float32), is_symmetric=False)
 
     def _tiles(self, length: int) -> Iterator[_Tile]:
         """Tiles that cover an axis: steps of T - 2 * overlap, from ``padding`` px before it.
@@ -193,3 +210,8 @@ class FrameEnhancer:
             if is_last:
                 return
             start, is_first = start + step, False
+
+
+def _times(part: slice, scale: int) -> slice:
+    """The same part of the enlarged picture."""
+    return slice(part.start * scale, part.stop * scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 from inference.pipeline.aligner import AlignedFace
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.filters import to_levels
-from inference.pipeline.masks.networks import REGIONS, occlusion_mask, region_mask
+from inference.pipeline.masks.networks import REGIONS, occlusion_masks, region_masks
 from inference.pipeline.masks.shapes import AREAS, area_mask, box_mask
 from inference.pipeline.sessions.pool import SessionPool
 from inference.pipeline.swappers.base import SwappedCrop
@@ -77,14 +78,36 @@ class MaskMaker:
         self._occluders = [pool.get(key) for key in keys]
         self._parser = pool.get(options.parser) if "region" in options.kinds else None
 
-    def make(self, target: AlignedFace, swapped: SwappedCrop) -> Floats:
-        """(S, S) float32 0..1: where the crop is painted.
+    def make_all(
+        self, targets: Sequence[AlignedFace], swapped: Sequence[SwappedCrop]
+    ) -> list[Floats]:
+        """(S, S) float32 0..1 of each: where the crop is painted.
 
-        What covers the face is looked for in the target, the face's parts in the swapped crop.
+        What covers the faces is looked for in the targets, the faces' parts in the swapped crops,
+        in one run for all where the model allows it.
 
         Raises:
             ValueError: an area is asked for, and the landmarker in use finds five points only.
         """
+        seen: list[list[Floats]] = [[] for _ in targets]
+        if self._occluders:
+            crops = [target.crop_bgr for target in targets]
+            for masks, mask in zip(seen, occlusion_masks(self._occluders, crops), strict=True):
+                masks.append(mask)
+        if self._parser is not None:
+            crops = [to_levels(crop.crop_bgr) for crop in swapped]
+            found = region_masks(self._parser, crops, regions=self._options.regions)
+            for masks, mask in zip(seen, found, strict=True):
+                masks.append(mask)
+        return [
+            np.asarray(
+                np.clip(np.minimum.reduce([*self._plain(*pair), *masks]), 0, 1), dtype=np.float32
+            )
+            for *pair, masks in zip(targets, swapped, seen, strict=True)
+        ]
+
+    def _plain(self, target: AlignedFace, swapped: SwappedCrop) -> list[Floats]:
+        """The masks that need no network."""
         options, size = self._options, target.crop_bgr.shape[0]
         masks = [] if swapped.mask is None else [swapped.mask]
         if "box" in options.kinds or (swapped.mask is None and not options.kinds):
@@ -95,14 +118,9 @@ class MaskMaker:
                     padding_percent=options.padding_percent,
                 )
             )
-        if self._occluders:
-            masks.append(occlusion_mask(self._occluders, target.crop_bgr))
         if "area" in options.kinds:
             outline = target.landmarks.outline
             if outline is None:
                 raise ValueError("an area mask needs the 68 points of a face")
             masks.append(area_mask(outline, size_px=size, areas=options.areas))
-        if self._parser is not None:
-            crop = to_levels(swapped.crop_bgr)
-            masks.append(region_mask(self._parser, crop, regions=options.regions))
-        return np.asarray(np.clip(np.minimum.reduce(masks), 0, 1), dtype=np.float32)
+        return masks

@@ -9,6 +9,7 @@ import numpy as np
 
 from inference.pipeline.filters import resize
 from inference.pipeline.masks.shapes import soft_edge
+from inference.pipeline.sessions.batching import run_batch
 from inference.pipeline.sessions.loading import LoadedModel
 from inference.pipeline.types import Floats, Image
 
@@ -27,42 +28,52 @@ REGIONS: Final[dict[str, int]] = {
 }
 
 
-def occlusion_mask(models: Sequence[LoadedModel], crop_bgr: Image) -> Floats:
-    """(S, S) float32: 1 where the face is seen, 0 where something is in front of it.
+def occlusion_masks(models: Sequence[LoadedModel], crops_bgr: Sequence[Image]) -> list[Floats]:
+    """(S, S) float32 of each crop: 1 where the face is seen, 0 where something is in front of it.
 
     Args:
         models: XSeg sessions; of several, each pixel takes the lowest value.
-        crop_bgr: (S, S, 3) uint8 BGR of the target before the swap.
+        crops_bgr: (S, S, 3) uint8 BGR each, of the targets before the swap.
     """
-    found = [_visible(model, crop_bgr) for model in models]
-    return soft_edge(np.minimum.reduce(found))
+    found = [_visible(model, crops_bgr) for model in models]
+    return [soft_edge(np.minimum.reduce(of_one)) for of_one in zip(*found, strict=True)]
 
 
-def region_mask(model: LoadedModel, crop_bgr: Image, *, regions: Collection[str]) -> Floats:
-    """(S, S) float32: 1 where the crop shows one of the regions.
+def region_masks(
+    model: LoadedModel, crops_bgr: Sequence[Image], *, regions: Collection[str]
+) -> list[Floats]:
+    """(S, S) float32 of each crop: 1 where it shows one of the regions.
 
     Args:
         model: a BiSeNet session.
-        crop_bgr: (S, S, 3) uint8 BGR.
+        crops_bgr: (S, S, 3) uint8 BGR each.
         regions: keys of ``REGIONS``.
     """
     spec = model.spec
-    side = spec.crop_size_px
-    small = resize(crop_bgr.astype(np.float32), size_px=(side, side))
-    rgb = small[:, :, ::-1] / np.float32(spec.scale)
-    pixels = (rgb - np.asarray(spec.mean, np.float32)) / np.asarray(spec.std, np.float32)
-    blob = np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
-    classes = model.run({"input": blob})[0][0].argmax(axis=0)
-    chosen = np.isin(classes, [REGIONS[region] for region in regions]).astype(np.float32)
-    return soft_edge(resize(chosen, size_px=(crop_bgr.shape[1], crop_bgr.shape[0])))
+    mean, std = (np.asarray(values, np.float32) for values in (spec.mean, spec.std))
+    rgb = _shrunk(crops_bgr, spec.crop_size_px)[..., ::-1] / np.float32(spec.scale)
+    pixels = ((rgb - mean) / std).transpose(0, 3, 1, 2)
+    (output,) = run_batch(model, {"input": np.ascontiguousarray(pixels, dtype=np.float32)})
+    wanted = [REGIONS[region] for region in regions]
+    chosen = np.isin(output.argmax(axis=1), wanted).astype(np.float32)
+    return [soft_edge(_back(plane, crop)) for plane, crop in zip(chosen, crops_bgr, strict=True)]
 
 
-def _visible(model: LoadedModel, crop_bgr: Image) -> Floats:
+def _visible(model: LoadedModel, crops_bgr: Sequence[Image]) -> list[Floats]:
     spec = model.spec
     side = spec.crop_size_px
-    small = resize(crop_bgr.astype(np.float32), size_px=(side, side))
-    blob = np.ascontiguousarray(small[np.newaxis] / np.float32(spec.scale), dtype=np.float32)
-    output = np.asarray(model.run({"input": blob})[0], dtype=np.float32)
-    # (1, S, S, 1) or (1, 1, S, S): a single plane either way.
-    plane = np.clip(output.reshape(side, side), 0, 1)
+    blob = _shrunk(crops_bgr, side) / np.float32(spec.scale)
+    (output,) = run_batch(model, {"input": np.ascontiguousarray(blob, dtype=np.float32)})
+    # (N, S, S, 1) or (N, 1, S, S): a single plane of each either way.
+    planes = np.clip(np.asarray(output, np.float32).reshape(len(crops_bgr), side, side), 0, 1)
+    return [_back(plane, crop) for plane, crop in zip(planes, crops_bgr, strict=True)]
+
+
+def _shrunk(crops_bgr: Sequence[Image], side_px: int) -> Floats:
+    """(N, side, side, 3) float32 BGR 0..255."""
+    size = (side_px, side_px)
+    return np.stack([resize(crop.astype(np.float32), size_px=size) for crop in crops_bgr])
+
+
+def _back(plane: Floats, crop_bgr: Image) -> Floats:
     return resize(plane, size_px=(crop_bgr.shape[1], crop_bgr.shape[0]))

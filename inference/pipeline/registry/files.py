@@ -98,6 +98,21 @@ def file_state(
     return "ok"
 
 
+def first_missing(*, registry: Registry, spec: ModelSpec, model_dir: Path) -> ModelSpec | None:
+    """The model itself, or the first one it needs, that has to be installed and is not there.
+
+    At a glance: no file is read, so a damaged one is found only by whoever opens it. Built-in
+    models count as there, because nothing runs without them.
+    """
+    if spec.origin is None and not (model_dir / spec.file).is_file():
+        return spec
+    for key in spec.requires:
+        lacking = first_missing(registry=registry, spec=registry.spec(key), model_dir=model_dir)
+        if lacking is not None:
+            return lacking
+    return None
+
+
 def pin_of(spec: ModelSpec, *, model_dir: Path) -> Pin | None:
     """The recorded bytes of a model: from models.toml, else from this folder's imports."""
     if spec.sha256:

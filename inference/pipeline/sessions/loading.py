@@ -93,10 +93,29 @@ class LoadedModel:
         """
         return self.runner.run(self.output_names, feed, shrink=shrink)
 
-    @property
-    def takes_batches(self) -> bool:
-        """Whether the first axis of every input is free, so that one run takes several items."""
-        return all(not isinstance(arg.shape[0], int) for arg in self.session.get_inputs())
+    def takes_batches(self, items: Sequence[str] = (), *, scalars: Sequence[str] = ()) -> bool:
+        """Whether one run takes several items: the first axis of every input of theirs is free.
+
+        Args:
+            items: inputs that hold one entry for each item; none named: all but the scalars.
+            scalars: inputs of one value for all items. It has to be clear what becomes of it: its
+                axis is fixed, or the same as that of the items.
+        """
+        names = items or tuple(
+            arg.name for arg in self.session.get_inputs() if arg.name not in scalars
+        )
+        axes = {self.first_axis(name) for name in names}
+        free = {axis for axis in axes if not isinstance(axis, int)}
+        return axes == free and all(
+            axis == 1 or (axis is not None and axes == {axis})
+            for axis in map(self.first_axis, scalars)
+        )
+
+    def first_axis(self, name: str) -> int | str | None:
+        """Size or name of an input's first axis; None: free, and without a name."""
+        arg = next(arg for arg in self.session.get_inputs() if arg.name == name)
+        axis: int | str | None = arg.shape[0]
+        return axis
 
 
 def open_session(

@@ -13,7 +13,12 @@ from benchmarks.stand_ins.build import install_stand_ins
 from inference.pipeline.builtin.build import build_builtin_models
 from inference.pipeline.engine import Engine
 from inference.pipeline.enhancers.frame import FrameEnhancer, FrameEnhancerOptions
-from inference.pipeline.errors import InvalidOptionsError, ModelMissingError, StoppedError
+from inference.pipeline.errors import (
+    InvalidOptionsError,
+    ModelMissingError,
+    ResultTooLargeError,
+    StoppedError,
+)
 from inference.pipeline.job import IdentityPictures, SwapRequest
 from inference.pipeline.registry.load import load_registry
 from inference.pipeline.registry.policy import LicencePolicy
@@ -172,17 +177,17 @@ def test_a_result_beyond_the_limits_is_refused_before_the_work(
     enlarging, astronaut, hopper, tmp_path
 ):
     recorder = Recorder()
-    with pytest.raises(InvalidOptionsError, match="1024 x 1200 px") as caught:
+    with pytest.raises(ResultTooLargeError, match="1024 x 1200 px") as caught:
         swap_image(
             engine=enlarging,
             request=request(astronaut, pixels_max=1_000_000),
             target_bgr=hopper,
             observer=recorder,
         )
-    assert caught.value.param == "frame_enhancer.model"
+    assert (caught.value.code, caught.value.param) == ("result_too_large", "frame_enhancer.model")
     assert recorder.heard == [("detect", 0.0)]
     source = make_clip(tmp_path / "in.mp4", Clip(size=(1280, 720), times=(0, 512)))
-    with pytest.raises(InvalidOptionsError, match="2560 x 1440 px"):
+    with pytest.raises(ResultTooLargeError, match="2560 x 1440 px"):
         swap_video(
             engine=enlarging,
             request=request(astronaut),

@@ -111,7 +111,7 @@ def test_fixed_batches_are_seen(tmp_path):
         path = tmp_path / f"{batched}.onnx"
         path.write_bytes(build_stand_in(spec, StandInOptions(batched=batched)))
         model = open_session(spec=spec, path=path, options=SessionOptions())
-        assert model.takes_batches is batched
+        assert model.takes_batches() is batched
 
 
 def test_the_bytes_are_the_same_in_another_process():

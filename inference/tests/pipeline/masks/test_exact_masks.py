@@ -11,7 +11,7 @@ from benchmarks.stand_ins.pictures import OCCLUDER_COLOURS, parser_palette
 from inference.pipeline.aligner import AlignedFace
 from inference.pipeline.errors import InvalidOptionsError
 from inference.pipeline.masks.combine import MaskMaker, MaskOptions
-from inference.pipeline.masks.networks import REGIONS, occlusion_mask, region_mask
+from inference.pipeline.masks.networks import REGIONS, occlusion_masks, region_masks
 from inference.pipeline.masks.shapes import AREAS, area_mask, box_mask, soft_edge
 from inference.pipeline.swappers.base import SwappedCrop
 from inference.tests.pipeline import reference as ref
@@ -90,7 +90,7 @@ def visible_of(crop, place):
 @pytest.mark.parametrize("size", [128, 256, 512])
 def test_occluders_see_bgr_channels_last(stand_ins, key, size):
     crop, place = occluded(size, OCCLUDER_COLOURS[key])
-    ours = occlusion_mask([stand_ins.get(key)], crop)
+    (ours,) = occlusion_masks([stand_ins.get(key)], [crop])
     expected = ref.soft_edge(visible_of(crop, place))
     assert expected.min() == 0
     assert np.abs(ours - expected).mean() < 1e-3
@@ -99,7 +99,7 @@ def test_occluders_see_bgr_channels_last(stand_ins, key, size):
 
 def test_of_several_occluders_the_lowest_counts(stand_ins):
     crop, _ = occluded(256, "G")
-    ours = occlusion_mask([stand_ins.get(key) for key in OCCLUDER_COLOURS], crop)
+    (ours,) = occlusion_masks([stand_ins.get(key) for key in OCCLUDER_COLOURS], [crop])
     seen = np.minimum.reduce([visible_of(crop, place) for place in range(3)])
     np.testing.assert_allclose(ours, ref.soft_edge(seen), atol=1e-3)
 
@@ -115,7 +115,7 @@ def parsed(size):
 @pytest.mark.parametrize("key", ["bisenet_resnet_18", "bisenet_resnet_34"])
 def test_regions_are_the_published_classes(stand_ins, key, regions):
     crop, rows = parsed(512)
-    ours = region_mask(stand_ins.get(key), crop, regions=regions)
+    (ours,) = region_masks(stand_ins.get(key), [crop], regions=regions)
     chosen = np.isin(rows, [CLASSES[region] for region in regions]).astype(np.float64)
     expected = ref.soft_edge(np.repeat(chosen[:, np.newaxis], 512, axis=1))
     assert expected.max() > 0.5
@@ -127,7 +127,7 @@ def test_regions_fit_crops_of_other_sizes(stand_ins, size):
     crop = np.full((size, size, 3), 0, np.uint8)
     palette = np.rint(parser_palette() * 255).astype(np.uint8)
     crop[size // 4 : 3 * size // 4, size // 4 : 3 * size // 4] = palette[1][::-1]
-    ours = region_mask(stand_ins.get("bisenet_resnet_34"), crop, regions=("skin",))
+    (ours,) = region_masks(stand_ins.get("bisenet_resnet_34"), [crop], regions=("skin",))
     block = (crop.any(axis=2)).astype(np.float64)
     # Between two classes an enlarged crop shows a third, so the border may move by a pixel.
     assert np.abs(ours - ref.soft_edge(block)).mean() < 0.01
@@ -191,10 +191,8 @@ def test_each_pixel_takes_the_lowest_of_all_masks(stand_ins):
             kinds=("box", "occlusion", "area", "region"), regions=("skin", "nose", "mouth")
         ),
     )
-    ours = maker.make(
-        target,
-        SwappedCrop(crop_bgr=swapped.astype(np.float32), mask=own.astype(np.float32)),
-    )
+    result = SwappedCrop(crop_bgr=swapped.astype(np.float32), mask=own.astype(np.float32))
+    (ours,) = maker.make_all([target], [result])
     regions = np.repeat(np.isin(rows, [1, 10, 11])[:, np.newaxis], size, axis=1)
     masks = [
         own,

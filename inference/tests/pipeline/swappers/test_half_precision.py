@@ -117,7 +117,7 @@ def test_a_boost_of_k_is_k_times_k_runs(half_pool, boost):
     (swapped,) = swapper.swap([SwapTarget(crop)], source)
     assert swapped.crop_bgr.shape == (boost, boost, 3)
     assert sum(items) == (boost // 128) ** 2
-    assert len(items) == (1 if model.takes_batches else (boost // 128) ** 2)
+    assert len(items) == (1 if model.takes_batches() else (boost // 128) ** 2)
 
 
 class _Counter:
