@@ -20,6 +20,7 @@ from accounts.forms import IssueKeyForm
 from accounts.models import ApiKey, User
 from accounts.types import STAFF_ROLES, IssuedKey, Role
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.trail import record_row, state_of
 from facefusion_site.common.unfold import ModelAdmin, TabularInline, action, display
 
 # What a user may do follows from the role alone.
@@ -184,6 +185,8 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
         except DomainError as error:
             form.add_error(None, str(error))
             return None
+        key = ApiKey.objects.get(pk=issued.id)
+        record_row(actor_id=request.user.pk, row=key, before=None, after=state_of(key))
         self.log_change(request, user, [{"added": {"name": "API key", "object": str(issued.id)}}])
         return issued
 

@@ -91,6 +91,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
         assert isinstance(actor_id, int), "the console lets nobody in who has not signed in"
         for endpoint in queryset:
             services.switch_endpoint_off(endpoint_id=endpoint.pk, actor_id=actor_id)
+            self.log_change(request, endpoint, [{"changed": {"fields": ["status"]}}])
         self.message_user(request, _("Nothing is sent to the chosen endpoints any more."))
 
 

@@ -11,13 +11,14 @@ from accounts.freeze_types import AppealState, FreezeCode, FreezeGrounds, Freeze
 from accounts.models.freezes import EVIDENCE_LENGTH_MAX, NOTICE_LENGTH_MAX, REASON_LENGTH_MAX
 from facefusion_site.common.serializers import StrictCharField
 
+KINDS = FreezeKind.values
 DECISIONS = [state.value for state in AppealState if state is not AppealState.NONE]
 
 
 class ActiveFreezeSerializer(serializers.Serializer[Any]):
     """What an account is told about a freeze of its own."""
 
-    kind = serializers.ChoiceField(choices=FreezeKind.values)
+    kind = serializers.ChoiceField(choices=KINDS)
     notice = serializers.CharField()
     frozen_at = serializers.DateTimeField(source="created_at")
     expires_at = serializers.DateTimeField(
@@ -30,7 +31,7 @@ class FreezeSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     user = serializers.CharField(source="user.user_ref")
-    kind = serializers.ChoiceField(choices=FreezeKind.values)
+    kind = serializers.ChoiceField(choices=KINDS)
     code = serializers.ChoiceField(choices=FreezeCode.values)
     reason = serializers.CharField()
     evidence = serializers.CharField()
@@ -54,7 +55,7 @@ class FreezeListSerializer(serializers.Serializer[Any]):
 class FreezeCreateSerializer(serializers.Serializer[Any]):
     """A freeze to place."""
 
-    kind = serializers.ChoiceField(choices=FreezeKind.values)
+    kind = serializers.ChoiceField(choices=KINDS)
     code = serializers.ChoiceField(choices=FreezeCode.values, default=FreezeCode.OTHER)
     reason = StrictCharField(max_length=REASON_LENGTH_MAX, help_text=_("For staff."))
     evidence = StrictCharField(

@@ -69,7 +69,7 @@ def test_changing_the_role_changes_the_flags_and_keeps_the_reference(client, bos
     page = client.get(url).content.decode()
     assert "mia-1" in page
     body = {"username": "mia", "user_ref": "forged", "is_active": "on"}
-    body |= {"role": "OPERATOR", "plan": "vip"}
+    body |= {"role": "OPERATOR", "plan": "vip", "time_zone": "UTC"}
     answer = client.post(url, body | {"-1-TOTAL_FORMS": "0", "-1-INITIAL_FORMS": "0"})
     user.refresh_from_db()
     assert answer.status_code == 302

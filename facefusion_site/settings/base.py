@@ -169,7 +169,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"AssetStateEnum": "inference.api.serializers.media.STATES"},
+    "ENUM_NAME_OVERRIDES": {
+        "AssetStateEnum": "inference.api.serializers.media.STATES",
+        "FreezeKindEnum": "accounts.api.freeze_serializers.KINDS",
+    },
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

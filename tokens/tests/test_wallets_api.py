@@ -81,8 +81,11 @@ def test_a_wallet_with_many_tokens_asks_for_a_code_as_a_recharge_does(operator, 
     assert outcome(steer(api, user, "freeze")) == (403, "step_up_required")
     done = steer(api, user, "freeze", code=code_of(operator))
     assert done.data["status"] == "frozen"
+    # Who froze so many tokens leaves the thaw to somebody else.
+    again = steer(api, user, "unfreeze")
+    assert outcome(again) == (403, "freeze_needs_another")
     # Programs are exempt while the setting says so, and refused otherwise.
-    program = with_key(operator, Scope.WALLETS_WRITE)
+    program = with_key(make_user(role=Role.OPERATOR), Scope.WALLETS_WRITE)
     assert steer(program, user, "unfreeze").status_code == 200
     settings.STEP_UP_EXEMPTS_API_KEYS = False
     assert outcome(steer(program, user, "freeze")) == (403, "step_up_required")
