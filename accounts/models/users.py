@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console_permissions import role_has_perm, role_sees_app
@@ -141,6 +143,16 @@ class User(AbstractUser):
             ),
         ]
         indexes = [
+            # Staff look people up by how a name begins, whatever its case.
+            models.Index(
+                OpClass(Upper("username"), name="text_pattern_ops"), name="accounts_user_by_name"
+            ),
+            models.Index(
+                OpClass(Upper("user_ref"), name="text_pattern_ops"), name="accounts_user_by_ref"
+            ),
+            models.Index(
+                OpClass(Upper("email"), name="text_pattern_ops"), name="accounts_user_by_email"
+            ),
             # Most accounts are free, and nothing asks for all of those in the order of their age.
             models.Index(
                 name="accounts_user_by_paid_plan",
