@@ -141,7 +141,7 @@ class DailyClaim:
 
     tokens: int
     time_zone: str
-    is_available: bool
-    available_at: dt.datetime | None
-    expires_at: dt.datetime | None
+    is_available: bool = False
+    available_at: dt.datetime | None = None
+    expires_at: dt.datetime | None = None
     claimed: int = 0

@@ -9,9 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as accounts_selectors
 from tokens import selectors
+from tokens.errors import WalletFrozenError
 from tokens.models import Adjustment, AuditEvent, Transfer, Wallet
 from tokens.types import TransferView
-from tokens.wallet_errors import AdjustmentNotFoundError
+from tokens.wallet_errors import (
+    AdjustmentNotFoundError,
+    BalanceMaxExceededError,
+    WalletClosedError,
+)
 from tokens.wallets import AdjustmentView, WalletView
 
 STATUS_EVENTS: Final = ("wallet.frozen", "wallet.unfrozen", "wallet.closed")
@@ -42,6 +47,27 @@ def wallet(*, user_ref: str) -> WalletView:
         reason="" if change is None else str((change.after or {}).get("reason", "")),
         changed_at=None if change is None else change.recorded_at,
     )
+
+
+def require_room(*, user_id: int, tokens: int) -> None:
+    """Let pass only who could be credited now; looks without a lock.
+
+    Raises:
+        WalletFrozenError: an operator keeps the wallet frozen.
+        WalletClosedError: the wallet is closed.
+        BalanceMaxExceededError: the wallet may not hold that many tokens.
+    """
+    row = Wallet.objects.filter(owner_id=user_id).first()
+    if row is None:
+        return
+    if row.status == Wallet.Status.FROZEN:
+        raise WalletFrozenError(_("The wallet is frozen."))
+    if row.status == Wallet.Status.CLOSED:
+        raise WalletClosedError(_("The wallet is closed."))
+    if row.balance_max is not None and row.available + row.held + tokens > row.balance_max:
+        raise BalanceMaxExceededError(
+            _("The wallet may hold %(max)d tokens.") % {"max": row.balance_max}
+        )
 
 
 def adjustment(*, adjustment_id: uuid.UUID) -> AdjustmentView:

@@ -192,6 +192,7 @@ CELERY_TASK_ROUTES = {
     "inference.find_faces": {"queue": "swaps"},
     "tokens.apply_recharge_batch": {"queue": "money"},
     "tokens.grant_vip": {"queue": "money"},
+    **GRANT_TASK_ROUTES,
     "accounts.deliver_webhooks": {"queue": "webhooks"},
 }
 CELERY_TASK_SERIALIZER = "json"
@@ -259,6 +260,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="5,35"),
         "options": {"expires": 1800.0},
     },
+    **GRANT_BEAT_SCHEDULE,
     "seal-ledger": {
         "task": "tokens.seal_ledger",
         "schedule": 300.0,

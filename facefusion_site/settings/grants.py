@@ -1,6 +1,7 @@
 """Settings of grants that rules make: claims, missed runs, codes."""
 
 import environ
+from celery.schedules import crontab
 
 env = environ.Env()
 
@@ -11,3 +12,13 @@ CLAIM_RATE = env.str("CLAIM_RATE", default="20/m")
 REDEEM_RATE = env.str("REDEEM_RATE", default="10/m")
 # What the schedule does about days on which it did not run: catch_up, or only report.
 GRANT_MISSED_RUNS = env.str("GRANT_MISSED_RUNS", default="catch_up")
+GRANT_TASK_ROUTES = {"tokens.grant_plan_cycles": {"queue": "money"}}
+GRANT_BEAT_SCHEDULE = {
+    # Every hour: periods begin at midnight of GRANT_TIME_ZONE, and who subscribes later in the day
+    # does not wait for the next one.
+    "grant-plan-cycles": {
+        "task": "tokens.grant_plan_cycles",
+        "schedule": crontab(minute="8"),
+        "options": {"expires": 3600.0},
+    },
+}

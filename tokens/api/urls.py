@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tokens.api.views import approvals, balance, policies, recharge_actions, recharges, sandbox
+from tokens.api.views import approvals, balance, claims, policies, recharge_actions, recharges, sandbox
 
 urlpatterns = [
     path("approvals", approvals.ApprovalListView.as_view(), name="approvals"),
@@ -44,6 +44,7 @@ urlpatterns = [
         name="policy-change-recall",
     ),
     path("balance", balance.BalanceView.as_view(), name="balance"),
+    path("daily-claim", claims.DailyClaimView.as_view(), name="daily-claim"),
     path("sandbox/refill", sandbox.SandboxRefillView.as_view(), name="sandbox-refill"),
     path("statement", balance.StatementView.as_view(), name="statement"),
     path("recharge-batches", recharges.RechargeBatchListView.as_view(), name="recharge-batches"),

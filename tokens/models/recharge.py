@@ -221,6 +221,12 @@ class RechargeBatch(models.Model):
                 fields=["created_at"],
                 condition=Q(status__in=["QUEUED", "APPLYING"]),
             ),
+            # What a rule has granted for a period so far.
+            models.Index(
+                name="rechargebatch_by_rule",
+                fields=["key_scope"],
+                condition=Q(source="SCHEDULE"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,15 @@ from tokens.services.batches import (
     stop_batch,
     vote_on_batch,
 )
-from tokens.services.grants import grant_vip, preview_vip_grant
+from tokens.services.daily_claims import claim_daily, daily_claim
+from tokens.services.grants import (
+    checked_day,
+    grant_vip,
+    missed_grant_days,
+    preview_grant,
+    preview_vip_grant,
+    run_grant,
+)
 from tokens.services.holds import (
     expire_lots,
     extend_hold,
@@ -27,6 +35,8 @@ from tokens.services.holds import (
     settle_hold,
     void_hold,
 )
+from tokens.services.plan_cycles import grant_plan_cycle, preview_plan_cycle
+from tokens.services.plan_rules import add_plan_rule
 from tokens.services.policies import decide_policy_change, propose_policy, recall_policy_change
 from tokens.services.prices import price_usage
 from tokens.services.recharge import (
@@ -40,24 +50,32 @@ from tokens.services.sandbox import refill_sandbox
 from tokens.services.wallets import close_wallet, freeze_wallet, unfreeze_wallet
 
 __all__ = [
+    "add_plan_rule",
     "adjust_wallet",
     "answer_question",
     "bulk_recharge",
+    "checked_day",
+    "claim_daily",
     "close_wallet",
     "create_batch",
+    "daily_claim",
     "decide_policy_change",
     "expire_lots",
     "extend_hold",
     "filtered_rows",
     "follow_batch",
     "freeze_wallet",
+    "grant_plan_cycle",
     "grant_vip",
+    "missed_grant_days",
     "overdue_lots",
     "pause_batch",
     "place_hold",
     "place_holds",
     "preview",
     "preview_adjustment",
+    "preview_grant",
+    "preview_plan_cycle",
     "preview_reversal",
     "preview_vip_grant",
     "price_usage",
@@ -71,6 +89,7 @@ __all__ = [
     "resume_batch",
     "retry_failures",
     "reverse_batch",
+    "run_grant",
     "settle_hold",
     "staged_template",
     "stop_batch",
