@@ -20,7 +20,7 @@ from inference.models import OPEN_STATUSES, SwapJob
 Status = SwapJob.Status
 _LOCK_SQL: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 _TAKE_SQL: Final = """
-UPDATE inference_swapjob SET sent_at = statement_timestamp()
+UPDATE inference_swapjob SET sent_at = statement_timestamp(), placed_at = statement_timestamp()
  WHERE id IN (
     SELECT id FROM inference_swapjob
      WHERE owner_id = %(owner)s AND status = 'QUEUED' AND sent_at IS NULL

@@ -294,7 +294,7 @@ def _queue_again(job: SwapJob) -> Status:
     job.eta_s = None
     if not job.segments_count:
         job.progress_percent = job.frames_done = 0
-    job.queued_at = job.sent_at = now
+    job.queued_at = job.sent_at = job.placed_at = now
     job.save()
     log_after_commit("inference.job.queued_again", job)
     return Status.QUEUED

@@ -8,6 +8,7 @@ from facefusion_site.common.errors import DomainError
 from facefusion_site.common.errors import InvalidCursorError as InvalidCursorError  # noqa: PLC0414
 from tokens import (  # the catalogue of errors reads this module
     approval_errors,  # noqa: F401
+    price_errors,  # noqa: F401
     grant_errors,  # noqa: F401
     wallet_errors,  # noqa: F401
 )

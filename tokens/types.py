@@ -32,12 +32,16 @@ class UsageLine:
 
 @dataclass(frozen=True, slots=True)
 class PriceLine:
-    """One priced line: ``units`` images or started seconds at ``unit_price`` tokens each."""
+    """One priced line: ``units`` images or started seconds at ``unit_price`` tokens each.
+
+    ``tokens`` is that times the multiplier in basis points (10,000 is 1), rounded up.
+    """
 
     operation: Operation
     quantity: int
     units: int
     unit_price: int
+    multiplier_bp: int
     tokens: int
 
 

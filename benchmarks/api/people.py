@@ -16,6 +16,7 @@ from inference import selectors, services, transitions
 from inference.models import SwapQuote
 from inference.services.quotes import draft_quote
 from inference.types import StoredMedia, SwapOptions, SwapOutput
+from tokens import price_selectors
 from tokens import services as tokens_services
 from tokens.types import Operation, RechargeItem, RechargeMode, RechargeRequest
 
@@ -99,6 +100,7 @@ def _quotes(*, owner_id: int, count: int) -> list[uuid.UUID]:
         owner_id=owner_id, file=io.BytesIO(picture.getvalue()), name="picture.jpg"
     )
     asset = selectors.asset(owner_id=owner_id, asset_id=asset.pk)
+    tariff = price_selectors.tariff_of(owner_id=owner_id)
     rows = [
         draft_quote(
             owner_id=owner_id,
@@ -106,6 +108,7 @@ def _quotes(*, owner_id: int, count: int) -> list[uuid.UUID]:
             target=asset,
             options=SwapOptions(),
             operation=Operation.IMAGE_SWAP,
+            tariff=tariff,
         )
         for _ in range(count)
     ]

@@ -18,6 +18,7 @@ from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
+from facefusion_site.settings.prices import *
 from facefusion_site.settings.recharges import *
 from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
@@ -282,7 +283,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="20", hour="0,6"),
         "options": {"expires": 3600.0},
     },
-} | WEBHOOK_BEAT_SCHEDULE | ACCOUNTS_BEAT_SCHEDULE
+} | WEBHOOK_BEAT_SCHEDULE | PRICE_BEAT_SCHEDULE | ACCOUNTS_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

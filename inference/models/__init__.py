@@ -4,6 +4,7 @@ from inference.models.batches import JobBatch
 from inference.models.faces import AssetFace, FaceSearch
 from inference.models.jobs import OPEN_STATUSES, UNSTARTED_STATUSES, SwapJob
 from inference.models.media import MediaAsset
+from inference.models.meters import JobMeter
 from inference.models.quotes import SwapQuote
 from inference.models.reports import JobDay
 from inference.models.segments import SwapSegment
@@ -16,6 +17,7 @@ __all__ = [
     "FaceSearch",
     "JobBatch",
     "JobDay",
+    "JobMeter",
     "MediaAsset",
     "SwapJob",
     "SwapQuote",

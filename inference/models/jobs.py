@@ -136,6 +136,15 @@ class SwapJob(models.Model):
             "at work as the plan allows."
         ),
     )
+    placed_at = models.DateTimeField(
+        _("placed at"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Since when it waits for a worker and not for its owner's other jobs: how busy the "
+            "platform is, is told by this."
+        ),
+    )
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
 

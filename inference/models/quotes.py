@@ -37,6 +37,25 @@ class SwapQuote(models.Model):
     options = models.JSONField(_("options"))
     tokens = models.PositiveBigIntegerField(_("tokens"))
     price_lines = models.JSONField(_("price lines"))
+    plan = models.CharField(_("plan"), max_length=16, blank=True, default="", db_default="")
+    rate_card_version = models.PositiveIntegerField(
+        _("version of the rate card"), default=0, db_default=0
+    )
+    multiplier_bp = models.PositiveIntegerField(
+        _("multiplier in basis points"), default=10_000, db_default=10_000
+    )
+    price_reason = models.CharField(
+        _("reason of the multiplier"), max_length=16, default="ordinary", db_default="ordinary"
+    )
+    shadow_card_version = models.PositiveIntegerField(
+        _("version of the card on trial"), null=True, blank=True
+    )
+    shadow_tokens = models.PositiveBigIntegerField(
+        _("tokens by the card on trial"),
+        null=True,
+        blank=True,
+        help_text=_("What the card on trial would charge. It is never charged."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     expires_at = models.DateTimeField(_("expires at"))
 
@@ -45,6 +64,11 @@ class SwapQuote(models.Model):
         verbose_name_plural = _("quotes")
         constraints = [
             models.CheckConstraint(name="swapquote_costs_something", condition=Q(tokens__gt=0)),
+            models.CheckConstraint(
+                name="swapquote_shadow_names_its_card",
+                condition=Q(shadow_card_version__isnull=True, shadow_tokens__isnull=True)
+                | Q(shadow_card_version__isnull=False, shadow_tokens__gt=0),
+            ),
         ]
         indexes = [models.Index(name="swapquote_newest", fields=["-created_at", "-id"])]
 

@@ -26,6 +26,7 @@ from inference.models import JobBatch, MediaAsset, SwapJob, SwapQuote
 from inference.services.jobs import cancel_swap_job, first_status
 from inference.services.quotes import draft_quote
 from inference.types import SwapOptions
+from tokens import price_selectors
 from tokens import services as tokens_services
 from tokens.errors import InsufficientTokensError
 from tokens.types import HoldOrder, Operation
@@ -72,7 +73,7 @@ class BatchPreview:
 
 
 def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
-    """Price a batch and look at its rows; the wallet is not looked at. Three queries.
+    """Price a batch and look at its rows; the wallet is not looked at. Five queries.
 
     Raises:
         InvalidRequestError: no row, or too many.
@@ -86,6 +87,7 @@ def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
     named |= {row.target_asset_id for row in order.rows}
     assets = selectors.assets_by_id(owner_id=owner_id, asset_ids=named)
     assets |= sandbox_media.magic_assets(owner_id=owner_id, asset_ids=named)
+    tariff = price_selectors.tariff_of(owner_id=owner_id)
     quotes: dict[int, SwapQuote] = {}
     refusals: list[dict[str, Any]] = []
     for number, row in enumerate(order.rows, start=1):
@@ -96,6 +98,7 @@ def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
                 target=_asset(assets, row.target_asset_id, param="target_asset_id"),
                 options=row.options,
                 operation=row.operation,
+                tariff=tariff,
             )
         except DomainError as error:
             refusals.append(_refusal(number, error))

@@ -24,7 +24,9 @@ from inference.models import MediaAsset, SwapQuote
 from inference.pipeline import errors as pipeline_errors
 from inference.services.castings import check_casting
 from inference.types import SwapOptions, VideoOptions
+from tokens import price_selectors
 from tokens import services as tokens_services
+from tokens.price_types import Tariff
 from tokens.types import Operation, UsageLine
 
 _KINDS: Final = {
@@ -81,6 +83,7 @@ def quote_swap(
         ),
         options=options,
         operation=operation,
+        tariff=price_selectors.tariff_of(owner_id=owner_id),
     )
     quote.save(force_insert=True)
     return quote
@@ -93,8 +96,9 @@ def draft_quote(
     target: MediaAsset,
     options: SwapOptions,
     operation: Operation,
+    tariff: Tariff,
 ) -> SwapQuote:
-    """A quote for its owner, priced and not yet stored.
+    """A quote for its owner, priced by the owner's tariff and not yet stored.
 
     Raises:
         DomainError: as ``quote_swap``, except for uploads that do not exist.
@@ -115,7 +119,8 @@ def draft_quote(
     options = _checked(options, target=target)
     check_casting(owner_id=owner_id, source=source, target=target, options=options)
     line = UsageLine(operation=operation, quantity=_quantity(target, options))
-    price = tokens_services.price_usage(lines=[line])
+    price = tokens_services.price_usage(lines=[line], tariff=tariff)
+    shadow = tariff.shadow
     return SwapQuote(
         owner_id=owner_id,
         operation=operation.name,
@@ -129,11 +134,19 @@ def draft_quote(
                 "quantity": line.quantity,
                 "units": line.units,
                 "unit_price": line.unit_price,
-                "multiplier": 1,
+                "multiplier_bp": line.multiplier_bp,
                 "tokens": line.tokens,
             }
             for line in price.lines
         ],
+        plan=tariff.plan,
+        rate_card_version=tariff.card.version,
+        multiplier_bp=tariff.multiplier_bp,
+        price_reason=tariff.reason.value,
+        shadow_card_version=None if shadow is None else shadow.card.version,
+        shadow_tokens=None
+        if shadow is None
+        else tokens_services.price_usage(lines=[line], tariff=shadow).tokens,
         expires_at=timezone.now() + dt.timedelta(seconds=settings.QUOTE_TTL_S),
     )
 

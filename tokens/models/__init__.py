@@ -22,6 +22,7 @@ from tokens.models.holds import Hold, HoldEvent
 from tokens.models.journal import Account, Transfer
 from tokens.models.plans import PlanRule
 from tokens.models.policy_changes import PolicyChange
+from tokens.models.prices import PriceStop, PriceTick, RateCard
 from tokens.models.proof import (
     AuditEvent,
     BalanceSnapshot,
@@ -65,6 +66,9 @@ __all__ = [
     "MonthClose",
     "PlanRule",
     "PolicyChange",
+    "PriceStop",
+    "PriceTick",
+    "RateCard",
     "RechargeBatch",
     "RechargeChunk",
     "RechargeLine",

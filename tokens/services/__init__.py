@@ -38,7 +38,14 @@ from tokens.services.holds import (
 from tokens.services.plan_cycles import grant_plan_cycle, preview_plan_cycle
 from tokens.services.plan_rules import add_plan_rule
 from tokens.services.policies import decide_policy_change, propose_policy, recall_policy_change
-from tokens.services.prices import price_usage
+from tokens.services.prices import draw_prices, price_usage, record_price, simulate_prices
+from tokens.services.rate_cards import (
+    decide_rate_card,
+    propose_rate_card,
+    recall_rate_card,
+    stop_prices,
+    try_rate_card,
+)
 from tokens.services.recharge import (
     bulk_recharge,
     create_batch,
@@ -60,6 +67,8 @@ __all__ = [
     "create_batch",
     "daily_claim",
     "decide_policy_change",
+    "decide_rate_card",
+    "draw_prices",
     "expire_lots",
     "extend_hold",
     "filtered_rows",
@@ -80,8 +89,12 @@ __all__ = [
     "preview_vip_grant",
     "price_usage",
     "propose_policy",
+    "propose_rate_card",
     "recall_policy_change",
+    "recall_rate_card",
+    "record_event",
     "record_late_result",
+    "record_price",
     "refill_sandbox",
     "refund_hold",
     "refuse_batch",
@@ -91,10 +104,12 @@ __all__ = [
     "reverse_batch",
     "run_grant",
     "settle_hold",
+    "simulate_prices",
     "staged_template",
     "stop_batch",
+    "stop_prices",
+    "try_rate_card",
     "unfreeze_wallet",
     "void_hold",
     "vote_on_batch",
 ]
-    "record_event",
