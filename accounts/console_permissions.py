@@ -23,6 +23,7 @@ PAGES: Final[Mapping[str, frozenset[Scope]]] = {
     "accounts.webhookdelivery": frozenset({Scope.SUPPORT_READ}),
     "inference.swapjob": frozenset({Scope.SUPPORT_READ, Scope.OPERATIONS_READ, Scope.MEDIA_REVIEW}),
     "inference.jobbatch": frozenset({Scope.SUPPORT_READ, Scope.OPERATIONS_READ}),
+    "inference.worker": frozenset({Scope.OPERATIONS_READ}),
     "inference.mediaasset": frozenset({Scope.MEDIA_REVIEW}),
     "inference.swapquote": frozenset({Scope.SUPPORT_READ, Scope.PRICES_READ}),
     "tokens.rechargebatch": frozenset({Scope.RECHARGES_READ}),

@@ -9,19 +9,43 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.console_permissions import may
+from accounts.types import Scope
 from tokens import approval_selectors, policy_selectors
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The sidebar; a number beside a line says how much of it waits for the viewer's decision."""
+    """The sidebar: the pages that the viewer's role opens.
+
+    A number beside a line says how much of it waits for the viewer's decision.
+    """
+    groups = [_visible(group, request) for group in _groups(request)]
+    return [group for group in groups if group["items"]]
+
+
+def _groups(request: HttpRequest) -> list[dict[str, Any]]:
     approvals_count, changes_count = _waiting(request)
     return [
         _group(
             _("Work"),
             _link(_("Overview"), icon="dashboard", view="index"),
+            _link(
+                _("Operations"),
+                icon="speed",
+                view="inference_worker_operations",
+                scopes=(Scope.OPERATIONS_READ,),
+            ),
             _list(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
+            _list(_("Job batches"), icon="stacks", model="inference_jobbatch"),
             _list(_("Uploads"), icon="image", model="inference_mediaasset"),
             _list(_("Quotes"), icon="request_quote", model="inference_swapquote"),
+            _list(_("Workers"), icon="memory", model="inference_worker"),
+            _link(
+                _("Models"),
+                icon="neurology",
+                view="inference_worker_models",
+                scopes=(Scope.OPERATIONS_READ,),
+            ),
         ),
         _group(
             _("Tokens"),
@@ -46,7 +70,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         ),
         _group(
             _("Books"),
-            _link(_("Exports"), icon="download", view="tokens_monthclose_exports"),
+            _link(
+                _("Exports"),
+                icon="download",
+                view="tokens_monthclose_exports",
+                scopes=(Scope.AUDIT_READ,),
+            ),
             _list(_("Closed months"), icon="event_available", model="tokens_monthclose"),
             _list(_("Reconciliation runs"), icon="verified", model="tokens_reconrun"),
             _list(_("Audit events"), icon="history", model="tokens_auditevent"),
@@ -75,6 +104,12 @@ def _waiting(request: HttpRequest) -> tuple[int, int]:
     )
 
 
+def _visible(group: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
+    """The group with the lines that the viewer can open; the pages themselves ask again."""
+    items = [item for item in group["items"] if item["is_open_to"](request.user)]
+    return group | {"items": items}
+
+
 def _group(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:
     return {"title": title, "items": items}
 
@@ -82,9 +117,21 @@ def _group(title: Promise, *items: dict[str, Any]) -> dict[str, Any]:
 def _list(title: Promise, *, icon: str, model: str, waiting_count: int = 0) -> dict[str, Any]:
     """One line: the list of a model."""
     link = _link(title, icon=icon, view=f"{model}_changelist")
-    return link | {"badge": waiting_count, "badge_variant": "warning"}
+    app, _underscore, name = model.partition("_")
+    return link | {
+        "badge": waiting_count,
+        "badge_variant": "warning",
+        "is_open_to": lambda user: user.has_perm(f"{app}.view_{name}"),
+    }
 
 
-def _link(title: Promise, *, icon: str, view: str) -> dict[str, Any]:
-    """One line: a view of the console."""
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{view}")}
+def _link(
+    title: Promise, *, icon: str, view: str, scopes: tuple[Scope, ...] = ()
+) -> dict[str, Any]:
+    """One line: a view of the console, for roles with one of the scopes; for all when none."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse(f"admin:{view}"),
+        "is_open_to": lambda user: not scopes or may(user, *scopes),
+    }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db.models import F
+from django.db.models import Count, F
 from django.utils.translation import gettext_lazy as _
 
 from inference.job_errors import BatchNotFoundError
@@ -47,6 +48,17 @@ class BatchDetail:
 
 
 ACCEPTED = "accepted"
+
+
+def job_counts(*, batch_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int]]:
+    """By batch and status, how many jobs; for staff. One query."""
+    counts: dict[uuid.UUID, dict[str, int]] = {
+        batch_id: dict.fromkeys(SwapJob.Status.values, 0) for batch_id in batch_ids
+    }
+    rows = SwapJob.objects.filter(batch__in=batch_ids).values_list("batch_id", "status")
+    for batch_id, status, count in rows.annotate(count=Count("pk")).order_by():
+        counts[batch_id][status] = count
+    return counts
 
 
 def batch(*, owner_id: int, batch_id: uuid.UUID) -> JobBatch:

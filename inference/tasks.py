@@ -9,7 +9,14 @@ from typing import Final
 from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 
-from inference import face_handlers, handlers, isolated, media_handlers, runtime
+from inference import (
+    face_handlers,
+    handlers,
+    isolated,
+    media_handlers,
+    runtime,
+    worker_life,  # noqa: F401  # connects itself to Celery's signals
+)
 
 _RETRY_DELAY_S: Final = 2
 

@@ -347,10 +347,6 @@ ORT_CACHE_DIR = env.str("ORT_CACHE_DIR", default="")
 ORT_PROVIDER_OPTIONS = env.json("ORT_PROVIDER_OPTIONS", default={})
 JOBS_RATE = env.str("JOBS_RATE", default="60/m")
 RECHARGES_RATE = env.str("RECHARGES_RATE", default="60/m")
-LOGIN_RATE = env.str("LOGIN_RATE", default="10/m")
-# How long a proven second factor stays good for the session or access token that proved it.
-STEP_UP_TTL_S = env.int("STEP_UP_TTL_S", default=5 * 60)
-STEP_UP_RATE = env.str("STEP_UP_RATE", default="10/m")
 # People prove the second factor for a recharge of more tokens than this.
 RECHARGE_STEP_UP_TOKENS = env.int("RECHARGE_STEP_UP_TOKENS", default=100_000)
 # Programs have no second factor: with False, API keys are refused above that amount.

@@ -10,5 +10,10 @@ CONSOLE_SECOND_FACTOR = env.bool("CONSOLE_SECOND_FACTOR", default=True)
 # Sessions of staff end after so many seconds without a request, and in any case after the second.
 CONSOLE_IDLE_S = env.int("CONSOLE_IDLE_S", default=15 * 60)
 CONSOLE_SESSION_MAX_S = env.int("CONSOLE_SESSION_MAX_S", default=8 * 60 * 60)
-# Tries to sign in to one account, wherever they come from; LOGIN_RATE counts those of one address.
+# Tries to sign in from one address.
+LOGIN_RATE = env.str("LOGIN_RATE", default="10/m")
+# Tries to sign in to one account, wherever they come from.
 LOGIN_ACCOUNT_RATE = env.str("LOGIN_ACCOUNT_RATE", default="20/15m")
+# How long a proven second factor stays good for the session or access token that proved it.
+STEP_UP_TTL_S = env.int("STEP_UP_TTL_S", default=5 * 60)
+STEP_UP_RATE = env.str("STEP_UP_RATE", default="10/m")

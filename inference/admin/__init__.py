@@ -4,7 +4,9 @@ Nothing can be edited. Pictures are served by views of the admin site itself, to
 the row, and each look at one is logged.
 """
 
+from inference.admin.batches import JobBatchAdmin
 from inference.admin.jobs import SwapJobAdmin
 from inference.admin.uploads import MediaAssetAdmin, SwapQuoteAdmin
+from inference.admin.workers import WorkerAdmin
 
-__all__ = ["MediaAssetAdmin", "SwapJobAdmin", "SwapQuoteAdmin"]
+__all__ = ["JobBatchAdmin", "MediaAssetAdmin", "SwapJobAdmin", "SwapQuoteAdmin", "WorkerAdmin"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -19,7 +20,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts.console_permissions import may
+from accounts.console_permissions import may, require
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import display
@@ -132,10 +133,11 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
 
     def result_view(self, request: HttpRequest, job_id: uuid.UUID, size: str) -> HttpResponseBase:
         """A result, whole or in small."""
+        require(request, Scope.MEDIA_REVIEW)
         job = SwapJob.objects.filter(pk=job_id).first()
         if job is None or not job.has_result:
             raise Http404
-        self.check_may_see(request, job)
+        self.note_look(request, job)
         return stored_media(
             request,
             key=job.result_key,
@@ -143,6 +145,18 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
             sha256=job.result_sha256,
             size=size,
         )
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Faces are for those who review media, and for nobody else."""
+        if may(request.user, Scope.MEDIA_REVIEW):
+            return self.list_display
+        return tuple(name for name in self.list_display if not name.endswith("_picture"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: SwapJob | None = None) -> Any:
+        """The same for the page of one job."""
+        if may(request.user, Scope.MEDIA_REVIEW):
+            return self.fieldsets
+        return tuple(part for part in self.fieldsets if part[1]["fields"] != ("pictures",))
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Read the receipts of the whole page at once instead of row by row."""

@@ -11,6 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from accounts.console_permissions import require
+from accounts.types import Scope
 from inference.admin.base import (
     LIST_PICTURE_PX,
     PAGE_PICTURE_PX,
@@ -78,10 +80,11 @@ class MediaAssetAdmin(InferenceModelAdmin[MediaAsset]):
         self, request: HttpRequest, asset_id: uuid.UUID, size: str
     ) -> HttpResponseBase:
         """An upload, whole or in small."""
+        require(request, Scope.MEDIA_REVIEW)
         asset = MediaAsset.objects.filter(pk=asset_id).first()
         if asset is None or asset.status != MediaAsset.Status.READY:
             raise Http404
-        self.check_may_see(request, asset)
+        self.note_look(request, asset)
         return stored_media(
             request,
             key=asset.file_key,

@@ -6,47 +6,15 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from inference.pipeline.errors import ModelNotAllowedError
-from inference.pipeline.registry.files import file_state, pin_of
-from inference.pipeline.registry.policy import LicencePolicy, check_licence
-from inference.pipeline.registry.spec import ModelSpec, Registry
+from inference.inventory import ModelRow
 from inference.pipeline.sessions.loading import noise_feed
 from inference.pipeline.sessions.pool import SessionPool
 
 HEADINGS: Final = ("MODEL", "TASK", "LICENCE", "ALLOWED", "SIZE", "STATE")
 _BENCH_HEADINGS: Final = ("MODEL", "MEDIAN", "P95", "LOAD", "PROVIDERS")
 _PERCENTILE: Final = 95
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRow:
-    """One model as the list shows it; ``reason`` says why it is not allowed here."""
-
-    key: str
-    task: str
-    contract: str
-    vendor: str
-    licence: str
-    commercial_ok: bool
-    is_allowed: bool
-    reason: str
-    size_bytes: int
-    sha256: str
-    state: str
-
-    def cells(self) -> tuple[str, ...]:
-        """The row as text."""
-        size = f"{self.size_bytes / 1e6:.1f} MB" if self.size_bytes else "unknown"
-        allowed = "yes" if self.is_allowed else "no"
-        return (self.key, self.task, self.licence, allowed, size, self.state)
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether a worker could load it."""
-        return self.is_allowed and self.state == "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +37,6 @@ class Timing:
         )
         times = (f"{self.median_ms:.2f} ms", f"{self.p95_ms:.2f} ms", f"{self.load_s:.2f} s")
         return (self.key, *times, where)
-
-
-def model_row(
-    spec: ModelSpec, *, registry: Registry, policy: LicencePolicy, model_dir: Path
-) -> ModelRow:
-    """Look at one model: rights and file, read in full."""
-    try:
-        check_licence(registry=registry, spec=spec, policy=policy)
-        reason = ""
-    except ModelNotAllowedError as error:
-        reason = str(error)
-    pin = pin_of(spec, model_dir=model_dir)
-    return ModelRow(
-        key=spec.key,
-        task=spec.task,
-        contract=spec.contract,
-        vendor=spec.vendor,
-        licence=spec.licence,
-        commercial_ok=spec.commercial_ok,
-        is_allowed=not reason,
-        reason=reason,
-        size_bytes=spec.size_bytes or (pin.size_bytes if pin else 0),
-        sha256=pin.sha256 if pin else "",
-        state=file_state(spec, model_dir=model_dir),
-    )
 
 
 def time_model(key: str, *, pool: SessionPool, runs: int) -> Timing:

@@ -52,6 +52,7 @@ class JobBatch(models.Model):
                 condition=Q(rows_count__gt=0, accepted_count__lte=F("rows_count")),
             ),
         ]
+        indexes = [models.Index(name="jobbatch_newest", fields=["-created_at", "-id"])]
 
     def __str__(self) -> str:
         return f"Batch {self.id}"

@@ -25,6 +25,7 @@ from inference.services.presigned import announce_upload, complete_upload, recei
 from inference.services.quotes import quote_swap
 from inference.services.removal import delete_asset
 from inference.services.uploads import register_media, upload_bytes_max, upload_too_large
+from inference.services.workers import drain_worker, resume_worker
 
 __all__ = [
     "BatchOrder",
@@ -38,6 +39,7 @@ __all__ = [
     "create_job_batch",
     "delete_asset",
     "delete_result",
+    "drain_worker",
     "forget_faces",
     "import_media",
     "preview_cancel",
@@ -48,6 +50,7 @@ __all__ = [
     "request_faces",
     "requeue_swap_job",
     "require_result",
+    "resume_worker",
     "retry_swap_job",
     "stop_swap_job",
     "submit_swap_job",

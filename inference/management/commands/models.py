@@ -14,10 +14,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from facefusion_site.common.progress import Progress
+from inference.inventory import ModelRow, model_row
 from inference.management.model_report import (
-    ModelRow,
     as_json,
-    model_row,
     models_table,
     time_model,
     timings_table,
