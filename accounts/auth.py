@@ -62,9 +62,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationRefusedError(ApiKeyRevokedError(_("This API key was revoked.")))
         if row.expires_at is not None and row.expires_at <= now:
             raise AuthenticationRefusedError(ApiKeyExpiredError(_("This API key has expired.")))
-        owner_id = row.user.sandbox_of_id
-        is_owner_active = owner_id is None or selectors.active_role(user_id=owner_id) is not None
-        if not row.user.is_active or not is_owner_active:
+        owner = row.user.sandbox_of
+        if not row.user.is_active or (owner is not None and not owner.is_active):
             raise AuthenticationRefusedError(
                 UserInactiveError(_("The account of this API key is switched off."))
             )

@@ -111,6 +111,7 @@ class IsSignedInWithoutKey(BasePermission):
         return isinstance(request.user, User)
 
 
-def api_key_id(request: Request) -> uuid.UUID | None:
-    """The API key that the caller used; None for a session or an access token."""
-    return request.auth.pk if isinstance(request.auth, ApiKey) else None
+def budget_key_id(request: Request) -> uuid.UUID | None:
+    """The API key that the caller used, if it has a daily budget."""
+    key = request.auth
+    return key.pk if isinstance(key, ApiKey) and key.daily_token_budget is not None else None

@@ -6,8 +6,9 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, Final
 
+from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +17,18 @@ from accounts.console_permissions import role_may
 from accounts.errors import ApiKeyNotFoundError, UserNotFoundError
 from accounts.models import ApiKey, User
 from accounts.types import USER_REF_PATTERN, Plan, PlanStanding, Role, Scope, Segment
+from facefusion_site.common.columns import Columns
+
+_KEY: Final = Columns(ApiKey, alias="key")
+_USER: Final = Columns(User, alias="member")
+_OWNER: Final = Columns(User, alias="owner")
+_KEY_SQL: Final = f"""
+SELECT {_KEY.sql}, {_USER.sql}, {_OWNER.sql}
+  FROM accounts_apikey key
+  JOIN accounts_user member ON member.id = key.user_id
+  LEFT JOIN accounts_user owner ON owner.id = member.sandbox_of_id
+ WHERE key.key_hash = %s
+"""  # noqa: S608  # made of names of columns
 
 
 def user_ids_by_ref(*, refs: Collection[str]) -> dict[str, int]:
@@ -116,8 +129,21 @@ def api_key(*, key_id: uuid.UUID, user_id: int) -> ApiKey:
 
 
 def api_key_by_hash(*, key_hash: str) -> ApiKey | None:
-    """The key with this hash and its user in one query; None when there is none."""
-    return ApiKey.objects.select_related("user").filter(key_hash=key_hash).first()
+    """The key with this hash; None when there is none.
+
+    One query, which brings its user and, of a sandbox, the account that it belongs to.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_KEY_SQL, [key_hash])
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    user_at, owner_at = _KEY.count, _KEY.count + _USER.count
+    key = _KEY.load(found[:user_at])
+    key.user = _USER.load(found[user_at:owner_at])
+    if key.user.sandbox_of_id is not None:
+        key.user.sandbox_of = _OWNER.load(found[owner_at:])
+    return key
 
 
 def is_sandbox(*, user_id: int) -> bool:

@@ -32,6 +32,17 @@ SELECT job.id,
   FROM inference_swapjob job
  WHERE job.id = ANY(%s) AND job.status = 'QUEUED'
 """
+# Of the jobs that succeeded last, by operation: how many, their seconds, and their units of work.
+_PACE_SQL: Final = """
+SELECT quote.operation, count(*),
+       sum(extract(epoch FROM job.finished_at - job.started_at))::double precision,
+       sum((SELECT sum((line ->> 'quantity')::bigint)
+              FROM jsonb_array_elements(quote.price_lines) line))::double precision
+  FROM (SELECT quote_id, started_at, finished_at FROM inference_swapjob
+         WHERE status = 'SUCCEEDED' ORDER BY finished_at DESC LIMIT %s) job
+  JOIN inference_swapquote quote ON quote.id = job.quote_id
+ GROUP BY quote.operation
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +77,14 @@ class Pace:
 
 def pace() -> Pace:
     """The pace of the last jobs that succeeded. One query."""
-    last = (
-        SwapJob.objects.filter(status=Status.SUCCEEDED)
-        .select_related("quote")
-        .only("started_at", "finished_at", "quote__operation", "quote__price_lines")
-        .order_by("-finished_at")[:_SAMPLE]
-    )
-    seconds: dict[str, float] = {}
-    units: dict[str, int] = {}
-    jobs_count = 0
-    for job in last:
-        assert job.started_at is not None, "a job that succeeded was started"
-        assert job.finished_at is not None, "a job that succeeded is finished"
-        operation = job.quote.operation
-        took_s = (job.finished_at - job.started_at).total_seconds()
-        seconds[operation] = seconds.get(operation, 0.0) + took_s
-        units[operation] = units.get(operation, 0) + _units(job.quote)
-        jobs_count += 1
+    with connection.cursor() as cursor:
+        cursor.execute(_PACE_SQL, [_SAMPLE])
+        rows = cursor.fetchall()
+    jobs_count = sum(count for _operation, count, _seconds, _units in rows)
+    seconds = sum(took_s for _operation, _count, took_s, _units in rows)
     return Pace(
-        job_s=sum(seconds.values()) / jobs_count if jobs_count else None,
-        unit_s={operation: seconds[operation] / units[operation] for operation in seconds},
+        job_s=seconds / jobs_count if jobs_count else None,
+        unit_s={operation: took_s / units for operation, _count, took_s, units in rows},
     )
 
 

@@ -8,11 +8,14 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.common.columns import Columns
 from facefusion_site.common.pages import newest_first
 from inference import estimates
 from inference.errors import AssetNotFoundError, JobNotFoundError, QuoteNotFoundError
@@ -21,6 +24,24 @@ from inference.media_errors import AssetDeletedError
 from inference.models import UNSTARTED_STATUSES, MediaAsset, SwapJob, SwapQuote
 from tokens import selectors as tokens_selectors
 from tokens.types import Balance, HoldReceipt
+
+_QUOTE: Final = Columns(SwapQuote, alias="quote")
+_SOURCE: Final = Columns(MediaAsset, alias="source")
+_TARGET: Final = Columns(MediaAsset, alias="target")
+_JOB: Final = Columns(SwapJob, alias="job")
+_QUOTE_SQL: Final = f"""
+SELECT {_QUOTE.sql}, {_SOURCE.sql}, {_TARGET.sql}
+  FROM inference_swapquote quote
+  JOIN inference_mediaasset source ON source.id = quote.source_id
+  JOIN inference_mediaasset target ON target.id = quote.target_id
+ WHERE quote.id = %s AND quote.owner_id = %s
+"""  # noqa: S608  # made of names of columns
+_JOB_SQL: Final = f"""
+SELECT {_JOB.sql}, {_QUOTE.sql}
+  FROM inference_swapjob job
+  JOIN inference_swapquote quote ON quote.id = job.quote_id
+ WHERE job.id = %s AND job.owner_id = %s
+"""  # noqa: S608  # made of names of columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +160,15 @@ def quote(*, owner_id: int, quote_id: uuid.UUID, param: str | None = None) -> Sw
     Raises:
         QuoteNotFoundError: there is none, or it is somebody else's; ``param`` names the field.
     """
-    quotes = SwapQuote.objects.select_related("source", "target")
-    found = quotes.filter(pk=quote_id, owner_id=owner_id).first()
-    if found is None:
+    with connection.cursor() as cursor:
+        cursor.execute(_QUOTE_SQL, [quote_id, owner_id])
+        values = cursor.fetchone()
+    if values is None:
         raise QuoteNotFoundError(_("You have no quote with this id."), param=param)
+    source_at, target_at = _QUOTE.count, _QUOTE.count + _SOURCE.count
+    found = _QUOTE.load(values[:source_at])
+    found.source = _SOURCE.load(values[source_at:target_at])
+    found.target = _TARGET.load(values[target_at:])
     return found
 
 
@@ -175,9 +201,13 @@ def job(*, owner_id: int, job_id: uuid.UUID) -> SwapJob:
     Raises:
         JobNotFoundError: there is none, or it is somebody else's.
     """
-    found = SwapJob.objects.select_related("quote").filter(pk=job_id, owner_id=owner_id).first()
-    if found is None:
+    with connection.cursor() as cursor:
+        cursor.execute(_JOB_SQL, [job_id, owner_id])
+        values = cursor.fetchone()
+    if values is None:
         raise JobNotFoundError(_("You have no job with this id."))
+    found = _JOB.load(values[: _JOB.count])
+    found.quote = _QUOTE.load(values[_JOB.count :])
     return found
 
 
@@ -234,7 +264,7 @@ def jobs(
 
 
 def with_receipts(jobs: Sequence[SwapJob]) -> list[JobDetail]:
-    """Attach what became of each job's tokens, in two queries for all of them."""
+    """Attach what became of each job's tokens, in one query for all of them."""
     hold_ids = [job.hold_id for job in jobs if job.hold_id is not None]
     receipts = tokens_selectors.hold_receipts(hold_ids=hold_ids)
     return [

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import operator
 import uuid
-from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
+from django.db import connection
 from django.db.models import BigIntegerField, Case, F, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -54,6 +57,32 @@ HELD_CHANGE = Case(
 )
 
 
+_BALANCE_SQL: Final = """
+SELECT coalesce(sum(lot.available) FILTER (
+           WHERE lot.effective_at <= %(moment)s
+             AND (lot.expires_at IS NULL OR lot.expires_at > %(moment)s)), 0)::bigint,
+       coalesce(sum(lot.held), 0)::bigint,
+       coalesce(sum(lot.available) FILTER (
+           WHERE lot.effective_at > %(moment)s
+             AND (lot.expires_at IS NULL OR lot.expires_at > %(moment)s)), 0)::bigint
+  FROM tokens_creditlot lot
+  JOIN tokens_wallet wallet ON wallet.id = lot.wallet_id
+ WHERE wallet.owner_id = %(user)s AND lot.is_live
+"""
+# A hold has transfers: the first ones placed it.
+_RECEIPTS_SQL: Final = """
+SELECT hold.id, hold.status, hold.reference, hold.amount, hold.settled, hold.overrun, hold.refunded,
+       transfer.id, transfer.kind, transfer.amount,
+       CASE 'WALLET' WHEN transfer.credit THEN transfer.amount
+                     WHEN transfer.debit THEN -transfer.amount ELSE 0 END,
+       transfer.recorded_at, transfer.lot_id
+  FROM tokens_hold hold
+  JOIN tokens_transfer transfer ON transfer.hold_id = hold.id
+ WHERE hold.id = ANY(%s)
+ ORDER BY hold.id, transfer.id
+"""
+
+
 def balance(*, user_id: int, now: dt.datetime | None = None) -> Balance:
     """The user's wallet; all zeros while it was never used.
 
@@ -62,13 +91,10 @@ def balance(*, user_id: int, now: dt.datetime | None = None) -> Balance:
         now: the moment that decides which lots are effective; the current one by default.
     """
     moment = now or timezone.now()
-    is_live = Q(expires_at__isnull=True) | Q(expires_at__gt=moment)
-    sums = _lots(user_id).aggregate(
-        spendable=Sum("available", filter=is_live & Q(effective_at__lte=moment), default=0),
-        pending=Sum("available", filter=is_live & Q(effective_at__gt=moment), default=0),
-        set_aside=Sum("held", default=0),
-    )
-    return Balance(available=sums["spendable"], held=sums["set_aside"], pending=sums["pending"])
+    with connection.cursor() as cursor:
+        cursor.execute(_BALANCE_SQL, {"user": user_id, "moment": moment})
+        available, held, pending = cursor.fetchone()
+    return Balance(available=available, held=held, pending=pending)
 
 
 def spendable_balances(
@@ -138,7 +164,7 @@ def statement(*, user_id: int, limit: int, cursor: str | None = None) -> Stateme
         available = rows[0].wallet.available - rows[0].newer_available
         held = rows[0].wallet.held - rows[0].newer_held
     for row in rows[:limit]:
-        lines.append(StatementLine(transfer=_view(row), available_after=available, held_after=held))
+        lines.append(StatementLine(transfer=transfer_view(row), available_after=available, held_after=held))
         available -= row.available_change
         held -= row.held_change
     is_last = len(rows) <= limit
@@ -157,30 +183,37 @@ def hold_receipt(*, hold_id: uuid.UUID) -> HoldReceipt:
 
 
 def hold_receipts(*, hold_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, HoldReceipt]:
-    """What became of many holds, in two queries."""
-    transfers: dict[uuid.UUID, list[TransferView]] = defaultdict(list)
-    rows = (
-        Transfer.objects.filter(hold_id__in=hold_ids)
-        .select_related("hold")
-        .annotate(available_change=AVAILABLE_CHANGE)
-        .order_by("pk")
+    """What became of many holds, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECEIPTS_SQL, [list(hold_ids)])
+        rows = cursor.fetchall()
+    by_hold = itertools.groupby(rows, key=operator.itemgetter(0))
+    return {hold_id: _receipt(hold_id, list(of_one)) for hold_id, of_one in by_hold}
+
+
+def _receipt(hold_id: uuid.UUID, rows: Sequence[tuple[Any, ...]]) -> HoldReceipt:
+    """Of the rows of one hold; each repeats the hold before its transfer."""
+    status, reference, amount, settled, overrun, refunded = rows[0][1:7]
+    is_pending = status == Hold.Status.PENDING
+    return HoldReceipt(
+        hold_id=hold_id,
+        status=status.lower(),
+        held=amount,
+        settled=settled + overrun - refunded,
+        refunded=0 if is_pending else amount - settled + refunded,
+        transfers=tuple(
+            TransferView(
+                id=f"tr_{pk}",
+                kind=kind.lower(),
+                tokens=tokens,
+                available_change=change,
+                recorded_at=recorded_at,
+                reference=reference,
+                lot=f"lot_{lot_id}",
+            )
+            for *_hold, pk, kind, tokens, change, recorded_at, lot_id in rows
+        ),
     )
-    for row in rows:
-        assert row.hold_id is not None, "filtered by hold"
-        transfers[row.hold_id].append(_view(row))
-    return {
-        hold.pk: HoldReceipt(
-            hold_id=hold.pk,
-            status=hold.status.lower(),
-            held=hold.amount,
-            settled=hold.settled + hold.overrun - hold.refunded,
-            refunded=0
-            if hold.status == Hold.Status.PENDING
-            else hold.amount - hold.settled + hold.refunded,
-            transfers=tuple(transfers[hold.pk]),
-        )
-        for hold in Hold.objects.filter(pk__in=hold_ids)
-    }
 
 
 def _total(transfers: QuerySet[Transfer], change: Case) -> Coalesce:
@@ -189,7 +222,8 @@ def _total(transfers: QuerySet[Transfer], change: Case) -> Coalesce:
     return Coalesce(Subquery(totals), 0, output_field=BigIntegerField())
 
 
-def _view(row: Transfer) -> TransferView:
+def transfer_view(row: Transfer) -> TransferView:
+    """A transfer of the journal as interfaces show it; annotated with ``AVAILABLE_CHANGE``."""
     if row.hold is not None:
         reference = row.hold.reference
     elif row.recharge_line is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -35,6 +35,7 @@ from inference.errors import (
     JobFailedError,
     JobNotFinishedError,
     QuoteExpiredError,
+    QuoteNotFoundError,
     QuoteRedeemedError,
     failure_text,
 )
@@ -83,7 +84,6 @@ class CancelPreview:
         return self.held - self.settled
 
 
-@transaction.atomic(durable=True)
 def submit_swap_job(
     *,
     owner_id: int,
@@ -127,14 +127,15 @@ def submit_swap_job(
         start_deadline_s=start_deadline_s,
         api_key_id=api_key_id,
     )
-    earlier = _earlier(order)
-    if earlier is not None:
-        return earlier
-    quote = selectors.quote(owner_id=owner_id, quote_id=quote_id, param="quote_id")
-    return _accept(order, quote)
+    try:
+        quote = selectors.quote(owner_id=owner_id, quote_id=quote_id, param="quote_id")
+    except QuoteNotFoundError:
+        # The key may be that of another request, and then this is what is wrong.
+        _earlier(order)
+        raise
+    return _once(order, quote_id, lambda: _accept(order, quote))
 
 
-@transaction.atomic(durable=True)
 def retry_swap_job(
     *,
     owner_id: int,
@@ -175,14 +176,14 @@ def retry_swap_job(
             state=job.status.lower(),
         )
     if quote_id is None:
-        return _accept(order, quote_again(quote=job.quote))
+        return _once(order, None, lambda: _accept(order, quote_again(quote=job.quote)))
     quote = selectors.quote(owner_id=owner_id, quote_id=quote_id, param="quote_id")
     same = ("operation", "source_id", "target_id")
     if any(getattr(quote, name) != getattr(job.quote, name) for name in same):
         raise QuoteMismatchError(
             _("The quote is not for the uploads and the operation of this job."), param="quote_id"
         )
-    return _accept(order, quote)
+    return _once(order, quote_id, lambda: _accept(order, quote))
 
 
 def cancel_swap_job(*, owner_id: int, job_id: uuid.UUID) -> None:
@@ -307,27 +308,34 @@ def first_status(quote: SwapQuote) -> SwapJob.Status:
     return Status.QUEUED if is_complete else Status.AWAITING_INPUT
 
 
-def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
+def _once(
+    order: _Order, quote_id: uuid.UUID | None, accept: Callable[[], SubmittedJob]
+) -> SubmittedJob:
+    """Accept in one transaction; where the insert is refused, answer with what was there before."""
     try:
-        # The savepoint keeps the transaction usable after a refused insert.
-        with transaction.atomic():
-            job = SwapJob.objects.create(
-                owner_id=order.owner_id,
-                idempotency_key=order.idempotency_key,
-                request_fingerprint=order.fingerprint,
-                retry_of_id=order.retry_of_id,
-                quote=quote,
-                status=first_status(quote),
-            )
+        with transaction.atomic(durable=True):
+            return accept()
     except IntegrityError as error:
+        # The transaction is over, which spares every other request a savepoint.
         earlier = _earlier(order)
         if earlier is not None:
             return earlier
-        if not SwapJob.objects.filter(quote=quote).exists():
+        if quote_id is None or not SwapJob.objects.filter(quote_id=quote_id).exists():
             raise
         raise QuoteRedeemedError(
             _("Another job was already paid with this quote."), param="quote_id"
         ) from error
+
+
+def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
+    job = SwapJob.objects.create(
+        owner_id=order.owner_id,
+        idempotency_key=order.idempotency_key,
+        request_fingerprint=order.fingerprint,
+        retry_of_id=order.retry_of_id,
+        quote=quote,
+        status=first_status(quote),
+    )
     # From here on nobody deletes them before the job has ended.
     asset_transitions.keep(asset_ids=asset_transitions.assets_of(quote))
     # Looked at after the insert: a repeat of a request that made it in time is never "expired".

@@ -56,6 +56,7 @@ def test_job_is_accepted_with_its_tokens_held(client_of, sent, django_capture_on
     assert (answer.data["error"], answer.data["output"]) == (None, None)
     receipt = answer.data["receipt"]
     transfers = receipt.pop("transfers")
+    assert receipt.pop("price")["multiplier"] == 1.0
     assert receipt == {"quoted": 1, "held": 1, "settled": 0, "refunded": 0}
     assert [(row["kind"], row["available_change"]) for row in transfers] == [("hold", -1)]
     assert sent == [job_id]
@@ -67,8 +68,9 @@ def test_accepting_a_job_costs_a_fixed_number_of_queries(django_assert_num_queri
     user = factories.make_user(tokens=5)
     quotes = [factories.make_quote(owner_id=user.pk) for _ in range(5)]
     for quote in quotes:
-        # The key, the quote, the row in a savepoint, its uploads, the hold, the plan, the places.
-        with django_assert_num_queries(13):
+        # The quote; then in one transaction, here a savepoint, the row, its uploads, the hold, the
+        # row again, the plan, and the lock and the places.
+        with django_assert_num_queries(10):
             services.submit_swap_job(
                 owner_id=user.pk, quote_id=quote.pk, idempotency_key=str(quote.pk)
             )

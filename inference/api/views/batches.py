@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import ApiKeyBudgetExceededError
-from accounts.permissions import ScopedView, api_key_id
+from accounts.permissions import ScopedView, budget_key_id
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.errors import (
     InvalidRequestError,
@@ -75,7 +75,7 @@ class JobBatchListView(ScopedView):
             owner_id=owner_id,
             order=order,
             idempotency_key=key,
-            api_key_id=api_key_id(request),
+            api_key_id=budget_key_id(request),
         )
         headers = {"Location": reverse("job-batch", kwargs={"batch_id": batch_id})}
         if is_replay:

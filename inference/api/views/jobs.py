@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import ApiKeyBudgetExceededError
-from accounts.permissions import ScopedView, api_key_id
+from accounts.permissions import ScopedView, budget_key_id
 from facefusion_site.common import drf, idempotency
 from facefusion_site.common.errors import (
     InvalidRequestError,
@@ -124,7 +124,7 @@ class JobListView(ScopedView):
             quote_id=data["quote_id"],
             start_deadline_s=data.get("start_deadline_s"),
             idempotency_key=key,
-            api_key_id=api_key_id(request),
+            api_key_id=budget_key_id(request),
         )
         return _submitted(request, submitted)
 
@@ -222,7 +222,7 @@ class JobRetryView(ScopedView):
             quote_id=data.get("quote_id"),
             start_deadline_s=data.get("start_deadline_s"),
             idempotency_key=key,
-            api_key_id=api_key_id(request),
+            api_key_id=budget_key_id(request),
         )
         return _submitted(request, submitted)
 
