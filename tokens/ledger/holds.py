@@ -13,8 +13,10 @@ from typing import Any
 
 import psycopg
 from django.db import DatabaseError, connection
+from psycopg.types.numeric import Int8
 
 from tokens.ledger.locks import require_transaction
+from tokens.ledger.prepared import fetch_row
 from tokens.models import Hold, HoldEvent, Wallet
 from tokens.types import HoldOrder
 
@@ -34,6 +36,7 @@ SELECT wanted.hold_id,
 PLACE_SQL = """
 SELECT id, tokens_place_hold(id, %s, %s, %s, %s, %s) FROM uuidv7() AS id
 """
+RESOLVE_SQL = "SELECT tokens_resolve_hold(%s, %s, %s, %s, %s)"
 REFUND_LOCK_SQL = """
 SELECT status FROM tokens_wallet
  WHERE id = (SELECT wallet_id FROM tokens_hold WHERE id = %s) FOR NO KEY UPDATE
@@ -62,10 +65,10 @@ def reserve(
         IntegrityError: the reference already has a hold.
     """
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(PLACE_SQL, [owner_id, amount, reference, expires_at, operation])
-            hold_id: uuid.UUID
-            hold_id, spendable = cursor.fetchone()
+        hold_id: uuid.UUID
+        hold_id, spendable = fetch_row(
+            PLACE_SQL, [Int8(owner_id), Int8(amount), reference, expires_at, operation]
+        )
     except DatabaseError as error:
         raise _not_active(error) from error
     return hold_id if spendable is None else int(spendable)
@@ -122,8 +125,9 @@ def resolve(
     Raises:
         IntegrityError: ``settled`` is negative or above the held amount.
     """
-    before = _call("tokens_resolve_hold", hold_id, settled, status.value, due_at, grace)
-    return None if before is None else str(before)
+    before: str | None
+    (before,) = fetch_row(RESOLVE_SQL, [hold_id, Int8(settled), status.value, due_at, grace])
+    return before
 
 
 def charge_overrun(*, hold_id: uuid.UUID, amount: int) -> int:

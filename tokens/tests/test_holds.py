@@ -4,7 +4,7 @@ import datetime as dt
 import uuid
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tokens import handlers, selectors, services
@@ -180,3 +180,26 @@ def test_a_settle_takes_a_constant_number_of_queries(django_assert_max_num_queri
     hold_id = hold(user, 5)
     with django_assert_max_num_queries(8):  # two of them are BEGIN and COMMIT
         settle(hold_id, 3)
+
+
+@pytest.mark.django_db(transaction=False)
+def test_a_session_that_began_with_small_tables_reads_by_key_when_they_have_grown():
+    user = make_user(tokens=100)
+    with connection.cursor() as cursor:
+        # The recharge that filled the wallet has switched it off, for the rest of this transaction.
+        cursor.execute("SET LOCAL enable_seqscan TO DEFAULT")
+        # What autovacuum does on a new installation: plans now count on one page at most.
+        cursor.execute("ANALYZE tokens_hold, tokens_transfer, tokens_creditlot, tokens_wallet")
+        before = whole_table_reads(cursor)
+        # Past the first five executions the server keeps a plan.
+        for _ in range(8):
+            settle(hold(user, 2), 1)
+        assert whole_table_reads(cursor) == before
+
+
+def whole_table_reads(cursor) -> dict[str, int]:
+    cursor.execute(
+        "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname = ANY (%s)",
+        [["tokens_hold", "tokens_transfer", "tokens_creditlot", "tokens_wallet"]],
+    )
+    return dict(cursor.fetchall())
