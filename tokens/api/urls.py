@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from tokens.api.views import approvals, balance, claims, policies, recharge_actions, recharges, sandbox
+from tokens.api.views import (
+    approvals,
+    balance,
+    claims,
+    policies,
+    recharge_actions,
+    recharges,
+    sandbox,
+)
 
 urlpatterns = [
     path("approvals", approvals.ApprovalListView.as_view(), name="approvals"),
