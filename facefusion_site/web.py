@@ -17,11 +17,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.types import Plan
 from inference import selectors as inference_selectors
 from inference.errors import failure_text
 from inference.selectors import JobDetail
+from tokens import price_selectors
 from tokens import selectors as tokens_selectors
-from tokens.types import StatementLine
+from tokens.types import Operation, StatementLine
 
 _JOBS_SHOWN: Final = 6
 _LINES_SHOWN: Final = 10
@@ -79,9 +81,10 @@ class StatementRow:
 def home(request: HttpRequest) -> HttpResponse:
     """Show what the product is, or the signed-in user's balance, jobs and statement."""
     if not request.user.is_authenticated:
+        card = price_selectors.in_force().card
         prices = {
-            "image_price": settings.TOKENS_PRICE_IMAGE,
-            "video_second_price": settings.TOKENS_PRICE_VIDEO_SECOND,
+            "image_price": card.unit_tokens(Operation.IMAGE_SWAP, plan=Plan.FREE),
+            "video_second_price": card.unit_tokens(Operation.VIDEO_SWAP, plan=Plan.FREE),
         }
         return render(request, "studio/landing.html", prices)
     owner_id = request.user.pk
@@ -164,6 +167,7 @@ def _studio_texts() -> dict[str, Any]:
         "choose_both": gettext("Choose the face and the target to see the price."),
         "price_of_video": gettext("Started seconds: {seconds}, at {tokens} tokens each."),
         "pricing": gettext("Asking for the price…"),
+        "price_of_moment": gettext("Price now: {percent} % of the ordinary one. {reason}"),
         "price_until": gettext("This price is promised until {time}."),
         "missing_tokens": gettext(
             "You have too few tokens for this swap. Ask the operator for a recharge."

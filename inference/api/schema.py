@@ -135,6 +135,13 @@ QUOTE_ANSWER: Final = OpenApiExample(
                 "total": 1,
             }
         ],
+        "price": {
+            "rate_card_version": 3,
+            "multiplier": 1.0,
+            "multiplier_bp": 10_000,
+            "reason": "ordinary",
+            "reason_text": "The ordinary price.",
+        },
         "balance": {"available": 100, "after": 99},
         "affordable": True,
         "eta_s": 3,

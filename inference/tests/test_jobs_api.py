@@ -67,6 +67,7 @@ def test_succeeded_job_shows_output_faces_and_receipt(client, user):
     ]
     receipt = data["receipt"]
     transfers = receipt.pop("transfers")
+    assert receipt.pop("price")["multiplier"] == 1.0
     assert receipt == {"quoted": 1, "held": 1, "settled": 1, "refunded": 0}
     assert [(row["kind"], row["tokens"], row["available_change"]) for row in transfers] == [
         ("hold", 1, -1),

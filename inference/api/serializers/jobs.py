@@ -17,6 +17,7 @@ from facefusion_site.common.serializers import (
 from inference import watching
 from inference.api.serializers.fields import LowerCaseChoiceField, absolute
 from inference.api.serializers.options import SwapOptionsSerializer
+from inference.api.serializers.quotes import QuotedPriceSerializer
 from inference.errors import failure_text
 from inference.models import SwapJob, SwapQuote
 from inference.selectors import JobDetail, JobFilter
@@ -169,6 +170,7 @@ class ReceiptSerializer(serializers.Serializer[JobDetail]):
     held = serializers.IntegerField(source="receipt.held")
     settled = serializers.IntegerField(source="receipt.settled")
     refunded = serializers.IntegerField(source="receipt.refunded")
+    price = QuotedPriceSerializer(source="job.quote")
     transfers = TransferSerializer(source="receipt.transfers", many=True)
 
 

@@ -14,6 +14,7 @@ from inference.api.serializers.options import SwapOptionsSerializer, to_options
 from inference.models import SwapQuote
 from inference.selectors import QuoteDetail, QuoteState
 from inference.types import SwapOptions
+from tokens.price_types import ORDINARY_BP, REASON_TEXTS, PriceReason
 
 
 class QuoteCreateSerializer(serializers.Serializer[Any]):
@@ -51,8 +52,32 @@ class PriceLineSerializer(serializers.Serializer[Any]):
         return int(line.get("units", int(line["tokens"]) // int(line["unit_price"])))
 
     def get_multiplier(self, line: dict[str, Any]) -> float:
+        """1 is the ordinary price; lines of old quotes do not have another one."""
+        return int(line.get("multiplier_bp", ORDINARY_BP)) / ORDINARY_BP
+
+
+class QuotedPriceSerializer(serializers.Serializer[SwapQuote]):
+    """What the price of a quote was made of; it stays, whatever happens to prices."""
+
+    rate_card_version = serializers.IntegerField(
+        help_text=_("0: the prices of the settings, from before the first rate card.")
+    )
+    multiplier = serializers.SerializerMethodField(
+        help_text=_("What the price of the moment was of the ordinary one.")
+    )
+    multiplier_bp = serializers.IntegerField(help_text=_("The same in basis points: 10000 is 1."))
+    reason = serializers.ChoiceField(
+        choices=[reason.value for reason in PriceReason], source="price_reason"
+    )
+    reason_text = serializers.SerializerMethodField(help_text=_("The reason in words."))
+
+    def get_multiplier(self, quote: SwapQuote) -> float:
         """1 is the ordinary price."""
-        return float(line.get("multiplier", 1))
+        return quote.multiplier_bp / ORDINARY_BP
+
+    def get_reason_text(self, quote: SwapQuote) -> str:
+        """In the language of the caller."""
+        return str(REASON_TEXTS[PriceReason(quote.price_reason)])
 
 
 class QuoteBalanceSerializer(serializers.Serializer[Any]):
@@ -72,6 +97,7 @@ class QuoteSerializer(serializers.Serializer[QuoteDetail]):
     options = SwapOptionsSerializer(source="quote.options")
     tokens = serializers.IntegerField(source="quote.tokens")
     lines = PriceLineSerializer(source="quote.price_lines", many=True)
+    price = QuotedPriceSerializer(source="quote")
     balance = serializers.SerializerMethodField()
     affordable = serializers.SerializerMethodField()
     eta_s = serializers.IntegerField(

@@ -78,6 +78,7 @@ class Studio {
     this.#part("run").disabled = true;
     this.#part("price").hidden = true;
     this.#part("price-detail").hidden = true;
+    this.#part("price-reason").hidden = true;
     if (!this.source.asset || !this.target.asset) {
       this.#say("price-status", this.texts.choose_both);
       return;
@@ -125,9 +126,18 @@ class Studio {
     this.#part("price-detail").hidden = line.operation !== "video_swap";
     const seconds = Math.ceil(line.quantity / 1000);
     this.#say("price-detail", fill(this.texts.price_of_video, { seconds, tokens: line.unit_price }));
+    this.#showReason(quote.price);
     const text = isAffordable ? fill(this.texts.price_until, { time }) : this.texts.missing_tokens;
     this.#say("price-status", text);
     this.#part("run").disabled = !isAffordable;
+  }
+
+  /** Only a price that is not the ordinary one needs a reason. */
+  #showReason({ multiplier_bp: multiplier, reason_text: reason }) {
+    const isOrdinary = multiplier === 10000;
+    this.#part("price-reason").hidden = isOrdinary;
+    const percent = Math.round(multiplier / 100);
+    this.#say("price-reason", isOrdinary ? "" : fill(this.texts.price_of_moment, { percent, reason }));
   }
 
   /** Redeem the quote. Its id is the Idempotency-Key: pressing twice pays once. */
