@@ -29,7 +29,8 @@ from inference import (
     transitions,
     videos,
 )
-from inference.models import SwapJob
+from inference.meters import AttemptMeter
+from inference.models import JobMeter, SwapJob
 from inference.observers import JobObserver
 from inference.pipeline import errors as pipeline_errors
 from inference.pipeline import image_io
@@ -39,6 +40,7 @@ from inference.types import (
     Resend,
     SegmentClaim,
     SegmentCompletion,
+    SegmentOutput,
     StoredMedia,
     SwapOutput,
     SweepReport,
@@ -228,7 +230,7 @@ def _run(claim: Claim) -> SwapJob.Status | None:
     that may have come from a commit they stay: the row may name them.
     """
     try:
-        output = _output(claim)
+        output = _metered(claim)
         if output is None:
             return None
         if transitions.finish(claim=claim, output=output):
@@ -250,6 +252,32 @@ def _run(claim: Claim) -> SwapJob.Status | None:
     return status
 
 
+def _metered(claim: Claim) -> SwapOutput | None:
+    """The work of an attempt, with what it took written down."""
+    with AttemptMeter(claim, refusals=_INPUT_ERRORS) as meter:
+        output = _output(claim)
+        if output is None:
+            meter.ended(JobMeter.Outcome.SPLIT)
+        else:
+            # Frames of segments were counted by those; one picture is one frame.
+            frames = 0 if claim.segments_count else output.report.get("frames_out", 1)
+            meter.ended(
+                JobMeter.Outcome.DONE, frames=int(frames), bytes_out=output.media.size_bytes
+            )
+    return output
+
+
+def _metered_segment(claim: SegmentClaim) -> SegmentOutput:
+    with AttemptMeter(claim, refusals=_INPUT_ERRORS) as meter:
+        output = videos.swap_segment(claim)
+        meter.ended(
+            JobMeter.Outcome.DONE,
+            frames=claim.plan["frames_count"],
+            bytes_out=storage.size_of(output.key),
+        )
+    return output
+
+
 def _output(claim: Claim) -> SwapOutput | None:
     if claim.is_sandbox:
         return sandbox_runs.produce(claim)
@@ -259,7 +287,7 @@ def _output(claim: Claim) -> SwapOutput | None:
 def _run_segment(claim: SegmentClaim) -> SegmentCompletion | Resend:
     """One attempt of a segment; after a fault, what must be sent again. See ``_run`` for files."""
     try:
-        output = videos.swap_segment(claim)
+        output = _metered_segment(claim)
         completion = segment_transitions.complete(claim=claim, output=output)
         if not completion.is_accepted:
             storage.delete_media(output.key)
