@@ -13,6 +13,7 @@ from inference import (
     face_handlers,
     handlers,
     isolated,
+    job_reports,
     media_handlers,
     runtime,
     worker_life,  # noqa: F401  # connects itself to Celery's signals
@@ -91,6 +92,12 @@ def _send_segments(places: Iterable[tuple[uuid.UUID, int]]) -> None:
 def purge_media(**_later: object) -> None:
     """Periodic: delete uploads whose time is over."""
     media_handlers.purge_media()
+
+
+@shared_task(name="inference.count_jobs", ignore_result=True)
+def count_jobs(**_later: object) -> None:
+    """Periodic: count the jobs that ended, by day, for the overview."""
+    job_reports.count_days()
 
 
 @worker_process_shutdown.connect

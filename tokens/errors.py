@@ -8,8 +8,9 @@ from facefusion_site.common.errors import DomainError
 from facefusion_site.common.errors import InvalidCursorError as InvalidCursorError  # noqa: PLC0414
 from tokens import (  # the catalogue of errors reads this module
     approval_errors,  # noqa: F401
-    price_errors,  # noqa: F401
+    book_errors,  # noqa: F401
     grant_errors,  # noqa: F401
+    price_errors,  # noqa: F401
     wallet_errors,  # noqa: F401
 )
 
@@ -215,12 +216,12 @@ class MonthBusyError(DomainError):
 
 
 class AdministratorRequiredError(DomainError):
-    """Only an administrator opens and closes the books."""
+    """Only administrators and finance open and close the books."""
 
     code = "administrator_required"
     http_status = 403
-    title = _("An administrator must do this")
-    next_step = _("Ask an administrator.")
+    title = _("An administrator or finance must do this")
+    next_step = _("Ask an administrator, or somebody in finance.")
 
 
 class UnknownExportError(DomainError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_lazy as _
 
 from tokens.books import Basis, day_range, timed
@@ -114,29 +115,68 @@ NAMES = tuple(STATEMENTS)
 # Those that can be kept to one account.
 OWNED_NAMES = tuple(name for name, sql in STATEMENTS.items() if ":of_owner" in sql)
 COPY_SQL = "COPY (:statement) TO STDOUT WITH (FORMAT csv, HEADER true)"
+FETCH_ROWS = 2_000
 COUNT_SQL = "SELECT count(*) FROM (:statement) entries"
 
 
-def stream(*, request: ExportRequest) -> Iterator[bytes]:
+def check(*, request: ExportRequest) -> None:
+    """Refuse what could not be exported.
+
+    Raises:
+        UnknownExportError: as ``stream``.
+    """
+    _prepare(request)
+
+
+def stream(*, request: ExportRequest, using: BaseDatabaseWrapper | None = None) -> Iterator[bytes]:
     """The export as CSV in UTF-8, in pieces as the database sends them; the first line is a header.
 
+    Each piece is one row, which may hold line breaks.
+
+    Args:
+        request: what to export.
+        using: another connection than the thread's own.
+
     Raises:
         UnknownExportError: there is none of this name or none of one account, or the range ends
             before it starts.
     """
     statement, parameters = _prepare(request)
-    return _copy(COPY_SQL.replace(":statement", statement), parameters)
+    return _copy(using or connection, COPY_SQL.replace(":statement", statement), parameters)
 
 
-def count_rows(*, request: ExportRequest) -> int:
+def rows(
+    *, request: ExportRequest, using: BaseDatabaseWrapper
+) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """The names of the columns, and the rows one after the other, as values of Python.
+
+    Args:
+        request: what to export.
+        using: a connection with an open transaction, which holds the cursor.
+
+    Raises:
+        UnknownExportError: as ``stream``.
+    """
+    statement, parameters = _prepare(request)
+    cursor = using.chunked_cursor()
+    cursor.execute(statement, parameters)
+    first = cursor.fetchmany(FETCH_ROWS)
+    return [column.name for column in cursor.description or ()], _fetched(cursor, first)
+
+
+def count_rows(*, request: ExportRequest, using: BaseDatabaseWrapper | None = None) -> int:
     """Rows that the export would have, without its header.
 
+    Args:
+        request: what to export.
+        using: another connection than the thread's own.
+
     Raises:
         UnknownExportError: there is none of this name or none of one account, or the range ends
             before it starts.
     """
     statement, parameters = _prepare(request)
-    with connection.cursor() as cursor:
+    with (using or connection).cursor() as cursor:
         cursor.execute(COUNT_SQL.replace(":statement", statement), parameters)
         return int(cursor.fetchone()[0])
 
@@ -161,7 +201,16 @@ def _prepare(request: ExportRequest) -> tuple[str, dict[str, Any]]:
     return timed(statement.replace(":of_owner", OF_OWNER), request.basis), parameters
 
 
-def _copy(statement: str, parameters: dict[str, Any]) -> Iterator[bytes]:
-    with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+def _copy(
+    using: BaseDatabaseWrapper, statement: str, parameters: dict[str, Any]
+) -> Iterator[bytes]:
+    with using.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for piece in copy:
             yield bytes(piece)
+
+
+def _fetched(cursor: Any, page: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    with cursor:
+        while page:
+            yield from page
+            page = cursor.fetchmany(FETCH_ROWS)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts import services as accounts_services
 from accounts import webhook_selectors
 from tokens import selectors
-from tokens.ledger import expiry, holds, runs, seal, statements
+from tokens.ledger import expiry, holds, rollups, runs, seal, statements
 from tokens.ledger.expiry import ExpiryCount
 from tokens.models import Hold
 
@@ -103,8 +103,9 @@ def watch_balances() -> None:
 
 
 def seal_ledger() -> None:
-    """Append what is complete to the hash chain."""
+    """Append what is complete to the hash chain, and add it to the reports."""
     count = seal.seal_all()
+    rollups.fold_all()
     if count.blocks:
         log.info("tokens.ledger.sealed", blocks=count.blocks, transfers=count.transfers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from tokens.errors import InvalidCursorError
-from tokens.models import AuditEvent, MonthClose, ReconRun, SealBlock, SnapshotDay
+from tokens.models import AuditEvent, MonthClose, ReconBreak, ReconRun, SealBlock, SnapshotDay
 from tokens.recharge_selectors import parse_cursor
 
 
@@ -27,6 +28,33 @@ class ProofStatus:
     def is_proven(self) -> bool:
         """True when the newest run found nothing."""
         return self.last_run is not None and self.last_run.status == ReconRun.Status.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class DayProof:
+    """What the last proof of a day found: ``passed``, ``failed``, or ``none`` where there was none.
+
+    A day is one of UTC on which the proof ran, not one that it is about.
+    """
+
+    day: dt.date
+    outcome: str
+    run_id: uuid.UUID | None
+
+
+def days_proven(*, first: dt.date, last: dt.date) -> list[DayProof]:
+    """The last proof of every day of the range. One query over the index of runs."""
+    start = dt.datetime.combine(first, dt.time(), tzinfo=dt.UTC)
+    end = dt.datetime.combine(last, dt.time(), tzinfo=dt.UTC) + dt.timedelta(days=1)
+    runs = ReconRun.objects.filter(started_at__gte=start, started_at__lt=end)
+    rows = runs.order_by("started_at", "pk").values_list("started_at", "status", "pk")
+    newest = {at.astimezone(dt.UTC).date(): (status, pk) for at, status, pk in rows}
+    found = []
+    for number in range((last - first).days + 1):
+        day = first + dt.timedelta(days=number)
+        status, run_id = newest.get(day, ("none", None))
+        found.append(DayProof(day, status.lower(), run_id))
+    return found
 
 
 def proof_status() -> ProofStatus:
@@ -87,6 +115,17 @@ def recon_runs(*, limit: int, cursor: str | None = None) -> tuple[list[ReconRun]
         runs = runs.filter(_after_run(cursor))
     rows = list(runs[: limit + 1])
     return rows[:limit], str(rows[limit - 1].pk) if len(rows) > limit else None
+
+
+def open_breaks_count() -> int:
+    """Breaks that nobody has resolved."""
+    return ReconBreak.objects.exclude(status=ReconBreak.Status.RESOLVED).count()
+
+
+def is_newest_run(*, run_id: uuid.UUID) -> bool:
+    """Whether no run came after this one."""
+    newest = ReconRun.objects.order_by("-started_at", "-id").values_list("pk", flat=True).first()
+    return newest == run_id
 
 
 def closed_months() -> list[MonthClose]:

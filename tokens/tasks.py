@@ -6,7 +6,7 @@ import uuid
 
 from celery import shared_task
 
-from tokens import approval_handlers, batch_handlers, handlers, purge_handlers
+from tokens import approval_handlers, batch_handlers, export_handlers, handlers, purge_handlers
 
 
 @shared_task(name="tokens.expire_holds", ignore_result=True)
@@ -68,3 +68,27 @@ def requeue_recharge_batches(**_later: object) -> None:
 def purge_staged_rows(**_later: object) -> None:
     """Daily: throw away the staged rows of batches that ended long ago."""
     purge_handlers.purge_staged_rows()
+
+
+@shared_task(
+    name="tokens.write_export",
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+)
+def write_export(*, export_id: str, **_later: object) -> None:
+    """Write one export. Safe to deliver twice: the handler claims the row first."""
+    export_handlers.write_export(export_id=uuid.UUID(export_id))
+
+
+@shared_task(name="tokens.requeue_exports", ignore_result=True)
+def requeue_exports(**_later: object) -> None:
+    """Periodic: send exports again whose message or worker was lost."""
+    for export_id in export_handlers.lost_exports():
+        write_export.delay(export_id=str(export_id))
+
+
+@shared_task(name="tokens.purge_exports", ignore_result=True)
+def purge_exports(**_later: object) -> None:
+    """Periodic: delete the files of exports whose time is over."""
+    export_handlers.purge_exports()

@@ -20,6 +20,7 @@ from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
 from facefusion_site.settings.prices import *
 from facefusion_site.settings.recharges import *
+from facefusion_site.settings.reports import *
 from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
 from facefusion_site.settings.webhooks import *
@@ -194,6 +195,7 @@ CELERY_TASK_ROUTES = {
     "inference.run_swap_segment": {"queue": "swaps"},
     "inference.find_faces": {"queue": "swaps"},
     "tokens.apply_recharge_batch": {"queue": "money"},
+    "tokens.write_export": {"queue": "money"},
     "tokens.grant_vip": {"queue": "money"},
     **GRANT_TASK_ROUTES,
     "accounts.deliver_webhooks": {"queue": "webhooks"},
@@ -285,7 +287,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="20", hour="0,6"),
         "options": {"expires": 3600.0},
     },
-} | WEBHOOK_BEAT_SCHEDULE | PRICE_BEAT_SCHEDULE | ACCOUNTS_BEAT_SCHEDULE
+}
+CELERY_BEAT_SCHEDULE |= WEBHOOK_BEAT_SCHEDULE | PRICE_BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULE |= ACCOUNTS_BEAT_SCHEDULE | REPORT_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
@@ -388,6 +392,7 @@ UNFOLD = {
             "950": "#022b27",
         }
     },
+    "DASHBOARD_CALLBACK": "facefusion_site.dashboard.overview",
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

@@ -14,11 +14,12 @@ from tokens.audit.chain import CHAIN_NAMES, COVERAGE, find_broken_blocks
 from tokens.audit.grants import GRANTS
 from tokens.audit.history import HISTORY
 from tokens.audit.protections import PROTECTIONS_STAND, find_missing
+from tokens.audit.rollups import ROLLUPS
 from tokens.audit.types import Invariant, Violation
 
 __all__ = ["INVARIANTS", "NAMES", "Invariant", "Violation", "find_violations"]
 
-INVARIANTS = (*BOOKS, *APPROVALS, *GRANTS, *COVERAGE, *HISTORY)
+INVARIANTS = (*BOOKS, *APPROVALS, *GRANTS, *COVERAGE, *HISTORY, *ROLLUPS)
 NAMES = (*(invariant.name for invariant in INVARIANTS), *CHAIN_NAMES, PROTECTIONS_STAND)
 
 

@@ -15,18 +15,16 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common import idempotency
+from tokens import closing
+from tokens.closing import Blocker
 from tokens.errors import MonthBusyError, MonthNotClosableError, MonthNotClosedError
-from tokens.ledger import snapshots
 from tokens.ledger.events import record_event
-from tokens.models import MonthClose, SnapshotDay
+from tokens.models import MonthClose
 
 LOCK_WAIT = "3s"
 LOCK_NOT_AVAILABLE = "55P03"
 # Conflicts with every insert: when it is granted, all earlier transfers are committed.
 LOCK_JOURNAL_SQL = "LOCK TABLE tokens_transfer IN SHARE ROW EXCLUSIVE MODE"
-HAS_TRANSFERS_SQL = """
-SELECT EXISTS (SELECT 1 FROM tokens_transfer WHERE effective_at >= %s AND effective_at < %s)
-"""
 TOTALS_SQL = """
 SELECT leg.account,
        coalesce(sum(leg.credited) FILTER (WHERE t.effective_at >= %(start)s), 0),
@@ -38,6 +36,12 @@ SELECT leg.account,
  WHERE t.effective_at < %(end)s
  GROUP BY leg.account
 """
+BLOCKER_TEXTS = {
+    Blocker.NOT_ENDED: _("The month has not ended."),
+    Blocker.NOT_RECONCILED: _("Reconcile first: the last day of the month has no snapshot."),
+    Blocker.PREVIOUS_OPEN: _("Close the month before first."),
+    Blocker.BREAKS_OPEN: _("Resolve the open breaks first."),
+}
 
 
 def close(*, month: dt.date, actor_id: int, now: dt.datetime) -> MonthClose:
@@ -47,8 +51,8 @@ def close(*, month: dt.date, actor_id: int, now: dt.datetime) -> MonthClose:
     attempt was cut short before the figures were there.
 
     Raises:
-        MonthNotClosableError: it has not ended, its days are not reconciled, or the month before
-            has transfers and is open.
+        MonthNotClosableError: it has not ended, its days are not reconciled, the month before
+            has transfers and is open, or breaks are open.
         MonthBusyError: writers did not end in time; nothing has changed, try again.
     """
     closed = _open_row(month)
@@ -99,12 +103,7 @@ def open_from() -> dt.datetime | None:
     refuses the transfer with SQLSTATE TK002.
     """
     last = MonthClose.objects.filter(reopened_at__isnull=True).order_by("-month").first()
-    return None if last is None else _bounds(last.month)[1]
-
-
-def month_after(month: dt.date) -> dt.date:
-    """The first day of the next month."""
-    return (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
+    return None if last is None else closing.bounds(last.month)[1]
 
 
 def _open_row(month: dt.date) -> MonthClose | None:
@@ -112,24 +111,13 @@ def _open_row(month: dt.date) -> MonthClose | None:
 
 
 def _check_closable(month: dt.date, *, now: dt.datetime) -> None:
-    start, end = _bounds(month)
-    if now < end:
-        raise MonthNotClosableError(_("The month has not ended."), month=f"{month:%Y-%m}")
-    last_day = (end - dt.timedelta(days=1)).date()
-    if not SnapshotDay.objects.filter(day__gte=last_day).exists():
+    found = closing.blockers(month=month, now=now)
+    if found:
         raise MonthNotClosableError(
-            _("Reconcile first: the last day of the month has no snapshot."),
+            BLOCKER_TEXTS[found[0]],
             month=f"{month:%Y-%m}",
+            blockers=[blocker.value for blocker in found],
         )
-    before = (month - dt.timedelta(days=1)).replace(day=1)
-    if _open_row(before) is None:
-        with connection.cursor() as cursor:
-            cursor.execute(HAS_TRANSFERS_SQL, _bounds(before))
-            (has_transfers,) = cursor.fetchone()
-        if has_transfers:
-            raise MonthNotClosableError(
-                _("Close the month before first."), month=f"{month:%Y-%m}", starts_at=start
-            )
 
 
 def _lock_out(month: dt.date, *, actor_id: int) -> MonthClose:
@@ -161,7 +149,7 @@ def _lock_out(month: dt.date, *, actor_id: int) -> MonthClose:
 
 @transaction.atomic(durable=True)
 def _keep_totals(closed: MonthClose, *, actor_id: int) -> None:
-    start, end = _bounds(closed.month)
+    start, end = closing.bounds(closed.month)
     with connection.cursor() as cursor:
         cursor.execute(TOTALS_SQL, {"start": start, "end": end})
         totals: dict[str, Any] = {
@@ -178,7 +166,3 @@ def _keep_totals(closed: MonthClose, *, actor_id: int) -> None:
         before=None,
         after={"totals": totals},
     )
-
-
-def _bounds(month: dt.date) -> tuple[dt.datetime, dt.datetime]:
-    return snapshots.day_bounds(month)[0], snapshots.day_bounds(month_after(month))[0]

@@ -13,8 +13,18 @@ from django.utils import timezone
 
 from tokens import audit
 from tokens.audit import Violation
-from tokens.ledger import seal, snapshots
+from tokens.ledger import breaks, rollups, seal, snapshots
 from tokens.models import ReconRun, SealBlock, SnapshotDay, Transfer
+
+# What the journal says is free and held, beside the two places that keep it as well.
+BALANCES_SQL = """
+SELECT 'journal',
+       sum((credit = 'WALLET')::int * amount - (debit = 'WALLET')::int * amount),
+       sum((credit = 'HELD')::int * amount - (debit = 'HELD')::int * amount)
+  FROM tokens_transfer
+ UNION ALL SELECT 'wallets', sum(available), sum(held) FROM tokens_wallet
+ UNION ALL SELECT 'lots', sum(available), sum(held) FROM tokens_creditlot WHERE is_live
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +58,26 @@ def verify(*, progress: Callable[[str], None] | None = None) -> Proof:
 
 
 def record(*, proof: Proof, kind: ReconRun.Kind, summary: dict[str, Any]) -> uuid.UUID:
-    """Keep the outcome of a run; joins the caller's transaction or owns one statement."""
+    """Keep the outcome of a run and open the breaks it found; joins the caller's transaction."""
     status = ReconRun.Status.PASSED if proof.is_passed else ReconRun.Status.FAILED
-    run = ReconRun.objects.create(
-        kind=kind,
-        status=status,
-        checks_count=proof.checks_count,
-        violations=[asdict(violation) for violation in proof.violations],
-        summary={**proof.summary, **summary},
-        started_at=proof.started_at,
-        finished_at=timezone.now(),
-    )
+    with transaction.atomic():
+        run = ReconRun.objects.create(
+            kind=kind,
+            status=status,
+            checks_count=proof.checks_count,
+            violations=[asdict(violation) for violation in proof.violations],
+            summary={**proof.summary, **summary},
+            started_at=proof.started_at,
+            finished_at=timezone.now(),
+        )
+        breaks.note_findings(run=run, violations=proof.violations)
     return run.pk
 
 
 def reconcile(
     *, now: dt.datetime, progress: Callable[[str], None] | None = None
 ) -> tuple[Proof, dict[str, Any]]:
-    """Seal, add up the days that are complete, verify, and keep the outcome.
+    """Seal, add up reports and the days that are complete, verify, and keep the outcome.
 
     Each step commits on its own, so a run that is cut short is continued by the next.
 
@@ -75,6 +87,8 @@ def reconcile(
     say = progress or _say_nothing
     say("seal")
     sealed = seal.seal_all()
+    say("reports")
+    folded = rollups.fold_all()
     say("snapshots")
     taken = snapshots.take_due(now=now, progress=lambda day: say(f"snapshot {day}"))
     proof = verify(progress=progress)
@@ -82,6 +96,7 @@ def reconcile(
         "sealed_transfers": sealed.transfers,
         "sealed_events": sealed.events,
         "sealed_blocks": sealed.blocks,
+        "report_blocks": folded,
         "snapshot_days": [day.isoformat() for day in taken.days],
         "snapshot_balances": taken.balances,
         "waits_for": taken.waits_for.isoformat() if taken.waits_for else None,
@@ -100,7 +115,17 @@ def _describe() -> dict[str, Any]:
         "head_hash": head.hash if head else None,
         "last_snapshot_day": last_day.day.isoformat() if last_day else None,
         "last_transfer": last_transfer,
+        "balances": _balances(),
     }
+
+
+def _balances() -> dict[str, dict[str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(BALANCES_SQL)
+        return {
+            place: {"available": int(available or 0), "held": int(held or 0)}
+            for place, available, held in cursor.fetchall()
+        }
 
 
 def _say_nothing(_step: str) -> None:

@@ -15,7 +15,9 @@ from tokens.services.batches import (
     stop_batch,
     vote_on_batch,
 )
+from tokens.services.breaks import look_into_break, resolve_break
 from tokens.services.daily_claims import claim_daily, daily_claim
+from tokens.services.exports import open_export, order_export
 from tokens.services.grants import (
     checked_day,
     grant_vip,
@@ -76,7 +78,10 @@ __all__ = [
     "freeze_wallet",
     "grant_plan_cycle",
     "grant_vip",
+    "look_into_break",
     "missed_grant_days",
+    "open_export",
+    "order_export",
     "overdue_lots",
     "pause_batch",
     "place_hold",
@@ -99,6 +104,7 @@ __all__ = [
     "refund_hold",
     "refuse_batch",
     "release_batch",
+    "resolve_break",
     "resume_batch",
     "retry_failures",
     "reverse_batch",

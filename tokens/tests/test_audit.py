@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.types import Role
 from tokens import audit, services
-from tokens.ledger import seal
+from tokens.ledger import rollups, seal
 from tokens.models import ApprovalPolicy
 from tokens.services import proof
 from tokens.tests.corruption import corrupted
@@ -142,6 +142,19 @@ CORRUPTIONS = [
     ("seal_contents_recompute", "UPDATE tokens_auditevent SET after = '{}'"),
     ("seal_chain_links", "UPDATE tokens_sealblock SET hash = repeat('f', 64)"),
     ("seal_chain_links", "UPDATE tokens_sealblock SET sealed_at = now() + interval '1 second'"),
+    (
+        "report_of_a_day_agrees_with_the_journal",
+        "UPDATE tokens_journalday SET tokens = tokens + 1 WHERE kind = 'SETTLE'",
+    ),
+    (
+        "report_of_a_day_agrees_with_the_journal",
+        "UPDATE tokens_transfer SET recorded_at = recorded_at - interval '1 day'",
+    ),
+    (
+        "report_of_consumption_agrees_with_the_journal",
+        "UPDATE tokens_consumptionday SET holds_count = 2",
+    ),
+    ("report_of_liability_agrees_with_the_journal", "DELETE FROM tokens_liabilityday"),
     (
         "triggers_and_constraints_stand",
         "ALTER TABLE tokens_transfer DISABLE TRIGGER tokens_transfer_immutable",
@@ -307,6 +320,7 @@ def ledger():
             actor_id=user.pk, action="test.done", subject="test:1", before=None, after={"a": 1}
         )
     seal.seal_all()
+    rollups.fold_all()
     return user
 
 

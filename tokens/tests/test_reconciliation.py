@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.types import Role
-from tokens import audit, services
+from tokens import audit, closing, services
 from tokens.errors import (
     AdministratorRequiredError,
     MonthBusyError,
@@ -244,7 +244,7 @@ def test_a_closed_month_takes_no_transfer_and_keeps_its_figures(last_month, admi
     assert getattr(refusal.value.__cause__, "sqlstate", None) == "TK002"
     with pytest.raises(DatabaseError, match="are closed"):
         credit_one(effective_at=noon(last_month - DAY))
-    credit_one(effective_at=noon(months.month_after(last_month)))
+    credit_one(effective_at=noon(closing.month_after(last_month)))
     assert AuditEvent.objects.filter(action="ledger_month.closed", actor=admin).count() == 1
 
 
@@ -271,7 +271,7 @@ def test_a_recharge_dated_into_a_closed_month_takes_effect_now(last_month, admin
 def test_the_first_open_moment_follows_closing_and_reopening(last_month, admin):
     assert months.open_from() is None
     reconciliation.close_month(month=last_month, actor_id=admin.pk)
-    end = snapshots.day_bounds(months.month_after(last_month))[0]
+    end = snapshots.day_bounds(closing.month_after(last_month))[0]
     assert months.open_from() == end
     credit_one(effective_at=end)
     reconciliation.reopen_month(month=last_month, actor_id=admin.pk, reason="late invoice")
@@ -313,18 +313,18 @@ def test_only_an_administrator_closes_and_reopens(last_month):
 
 
 def test_a_running_or_unreconciled_month_stays_open(last_month, admin):
-    this_month = months.month_after(last_month)
+    this_month = closing.month_after(last_month)
     with pytest.raises(MonthNotClosableError, match="not ended"):
         reconciliation.close_month(month=this_month, actor_id=admin.pk)
     with pytest.raises(MonthNotClosableError, match="Reconcile first"):
         reconciliation.close_month(
-            month=this_month, actor_id=admin.pk, now=noon(months.month_after(this_month))
+            month=this_month, actor_id=admin.pk, now=noon(closing.month_after(this_month))
         )
 
 
 def test_months_are_closed_and_reopened_in_order(last_month, admin):
-    this_month = months.month_after(last_month)
-    later = noon(months.month_after(this_month))
+    this_month = closing.month_after(last_month)
+    later = noon(closing.month_after(this_month))
     snapshots.take_due(now=later)
     with pytest.raises(MonthNotClosableError, match="month before"):
         reconciliation.close_month(month=this_month, actor_id=admin.pk, now=later)
@@ -406,7 +406,7 @@ def test_tokens_that_expired_in_a_closed_month_expire_in_the_first_open_one(last
     reconciliation.close_month(month=last_month, actor_id=admin.pk)
     assert services.expire_lots().tokens == 7
     posted = Transfer.objects.get(kind="EXPIRE")
-    assert posted.effective_at == noon(months.month_after(last_month)) - dt.timedelta(hours=12)
+    assert posted.effective_at == noon(closing.month_after(last_month)) - dt.timedelta(hours=12)
 
 
 def test_the_month_command_closes_and_reopens(last_month, admin, capsys):
