@@ -40,6 +40,9 @@ PAGES: Final[Mapping[str, frozenset[Scope]]] = {
     "tokens.sealblock": frozenset({Scope.AUDIT_READ}),
     "tokens.snapshotday": frozenset({Scope.AUDIT_READ}),
     "tokens.balancesnapshot": frozenset({Scope.AUDIT_READ}),
+    "tokens.journalday": frozenset({Scope.AUDIT_READ}),
+    "tokens.reconbreak": frozenset({Scope.AUDIT_READ}),
+    "tokens.exportjob": frozenset({Scope.AUDIT_READ}),
 }
 # Django's own permissions to add and change rows; there are no others, for nobody.
 CHANGES: Final[Mapping[str, Scope]] = {

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.console_permissions import may
 from accounts.types import Scope
-from tokens import approval_selectors, policy_selectors
+from tokens import approval_selectors, policy_selectors, proof_selectors
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _groups(request: HttpRequest) -> list[dict[str, Any]]:
-    approvals_count, changes_count = _waiting(request)
+    approvals_count, changes_count, breaks_count = _waiting(request)
     return [
         _group(
             _("Work"),
@@ -71,12 +71,33 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             _("Books"),
             _link(
-                _("Exports"),
-                icon="download",
-                view="tokens_monthclose_exports",
+                _("Reconciliation"),
+                icon="balance",
+                view="finance_reconciliation",
                 scopes=(Scope.AUDIT_READ,),
             ),
-            _list(_("Closed months"), icon="event_available", model="tokens_monthclose"),
+            _link(
+                _("Consumption"),
+                icon="bar_chart",
+                view="finance_consumption",
+                scopes=(Scope.AUDIT_READ,),
+            ),
+            _link(
+                _("Liability and expiry"),
+                icon="hourglass_bottom",
+                view="finance_liability",
+                scopes=(Scope.AUDIT_READ,),
+            ),
+            _link(
+                _("Months"),
+                icon="event_available",
+                view="finance_months",
+                scopes=(Scope.AUDIT_READ,),
+            ),
+            _list(
+                _("Breaks"), icon="report", model="tokens_reconbreak", waiting_count=breaks_count
+            ),
+            _list(_("Exports"), icon="download", model="tokens_exportjob"),
             _list(_("Reconciliation runs"), icon="verified", model="tokens_reconrun"),
             _list(_("Audit events"), icon="history", model="tokens_auditevent"),
         ),
@@ -90,17 +111,18 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _waiting(request: HttpRequest) -> tuple[int, int]:
-    """Approval requests and policy changes that the viewer may decide; the sign-in page has none.
+def _waiting(request: HttpRequest) -> tuple[int, int, int]:
+    """Approval requests, policy changes and breaks that wait for the viewer; none at the sign-in.
 
-    The role is that of the user who was loaded for this request, so that a page costs two counts.
+    The role is that of the user who was loaded for this request, so that a page costs three counts.
     """
     viewer_id, role = request.user.pk, getattr(request.user, "role", None)
     if not isinstance(viewer_id, int) or role is None:
-        return 0, 0
+        return 0, 0, 0
     return (
         approval_selectors.waiting_count(viewer_id=viewer_id, role=role),
         policy_selectors.waiting_count(viewer_id=viewer_id, role=role),
+        proof_selectors.open_breaks_count() if may(request.user, Scope.BOOKS_WRITE) else 0,
     )
 
 

@@ -6,11 +6,31 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.unfold import display
-from tokens import approval_admin, policy_admin, proof_admin, recharge_admin, wallet_admin
+from tokens import (
+    approval_admin,
+    break_admin,
+    export_admin,
+    finance_admin,
+    month_admin,
+    policy_admin,
+    proof_admin,
+    recharge_admin,
+    wallet_admin,
+)
 from tokens.admin_base import LedgerModelAdmin
 from tokens.models import Hold, Transfer
 
-__all__ = ["approval_admin", "policy_admin", "proof_admin", "recharge_admin", "wallet_admin"]
+__all__ = [
+    "approval_admin",
+    "break_admin",
+    "export_admin",
+    "finance_admin",
+    "month_admin",
+    "policy_admin",
+    "proof_admin",
+    "recharge_admin",
+    "wallet_admin",
+]
 
 
 @admin.register(Transfer)

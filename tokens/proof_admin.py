@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from facefusion_site.common.unfold import action, display
-from tokens import exports
+from facefusion_site.common.unfold import display
 from tokens.admin_base import LedgerModelAdmin
-from tokens.export_forms import ExportForm
 from tokens.models import (
     AuditEvent,
     BalanceSnapshot,
-    MonthClose,
     ReconRun,
     SealBlock,
     SnapshotDay,
@@ -93,47 +85,3 @@ class ReconRunAdmin(LedgerModelAdmin[ReconRun]):
     def status_label(self, run: ReconRun) -> tuple[str, str]:
         """As a coloured badge."""
         return run.status, run.get_status_display()
-
-
-@admin.register(MonthClose)
-class MonthCloseAdmin(LedgerModelAdmin[MonthClose]):
-    """Closed months."""
-
-    list_display = ("month", "closed_at", "closed_by", "reopened_at", "reopened_by")
-    list_select_related = ("closed_by", "reopened_by")
-    ordering = ("-month", "-closed_at")
-    actions_list = ("exports",)
-
-    def has_export_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        """Whoever may see the books may take them along."""
-        return self.has_view_permission(request)
-
-    @action(description=_("Exports"), url_path="exports", permissions=["export"], icon="download")
-    def exports(self, request: HttpRequest) -> HttpResponse:
-        """Choose a month and perhaps one account, then download what is wanted."""
-        form = ExportForm(request.GET or None)
-        files = []
-        if form.is_valid():
-            wanted = form.query()
-            names = exports.OWNED_NAMES if "user" in wanted else exports.NAMES
-            files = [
-                (name, f"{reverse('export', args=[name])}?{urlencode(wanted)}") for name in names
-            ]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Exports"),
-            "opts": self.opts,
-            "form": form,
-            "files": [(name, EXPORT_TEXTS[name], url) for name, url in files],
-        }
-        return render(request, "tokens/exports.html", context)
-
-
-EXPORT_TEXTS = {
-    "journal": _("Every transfer"),
-    "balances": _("Balances at the end of the month"),
-    "daily": _("Opening, in, out and closing of each day"),
-    "consumption": _("Consumption by account, operation and day"),
-    "audit": _("Audit events"),
-    "seals": _("The hash chain"),
-}
