@@ -24,6 +24,8 @@ class WebhookEventType(models.TextChoices):
     JOB_EXPIRED = "job.expired", _("A job did not begin in time")
     BALANCE_LOW = "balance.low", _("The balance fell below its alert")
     RECHARGE_APPLIED = "recharge.applied", _("A recharge credited tokens")
+    RECHARGE_REVERSED = "recharge.reversed", _("Tokens of a recharge were taken back")
+    BALANCE_ADJUSTED = "balance.adjusted", _("The balance was corrected by hand")
     RECHARGE_BATCH_FINISHED = "recharge_batch.finished", _("A batch you created has ended")
     GRANT_APPLIED = "grant.applied", _("A scheduled grant credited tokens")
     TOKENS_EXPIRED = "tokens.expired", _("Tokens expired")

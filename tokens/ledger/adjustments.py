@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.idempotency import IdempotencyKeyReusedError
+from tokens.ledger import announcements
 from tokens.ledger.events import record_event
 from tokens.ledger.locks import require_transaction
 from tokens.ledger.wallets import subject
@@ -112,6 +113,7 @@ def post(*, adjustment: Adjustment, wallet: Wallet, user_ref: str, now: dt.datet
         takes_all = adjustment.key_scope == Adjustment.Scope.CLOSE
         _take(adjustment, Draw(wallet.pk, -adjustment.amount, now, takes_all))
     wallet.refresh_from_db()
+    announcements.tell_adjusted(adjustment=adjustment, owner_id=wallet.owner_id)
     record_event(
         actor_id=adjustment.actor_id,
         action="wallet.adjusted",

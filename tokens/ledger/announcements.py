@@ -14,7 +14,7 @@ from typing import Final
 from accounts import services as accounts_services
 from accounts.webhook_types import WebhookEventType
 from tokens.ledger.locks import require_transaction
-from tokens.models import RechargeBatch, Wallet
+from tokens.models import Adjustment, RechargeBatch, Wallet
 
 # Times as the API writes them.
 ISO: Final = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -33,6 +33,20 @@ SELECT owner_id AS user_id,
        ) AS data
   FROM tokens_judged WHERE outcome = 'applied'
 """  # noqa: S608  # made of constants of this module
+REVERSED_ROWS_SQL = """
+SELECT w.owner_id AS user_id,
+       jsonb_build_object(
+         'recharge_batch_id', %(batch_id)s::text,
+         'row_no', j.row_no,
+         'reversal_of', origin.batch_id,
+         'amount', j.amount,
+         'lot_id', 'lot_' || j.lot_id
+       ) AS data
+  FROM tokens_judged j
+  JOIN tokens_wallet w ON w.id = j.wallet_id
+  JOIN tokens_rechargeline origin ON origin.id = j.origin
+ WHERE j.outcome = 'applied'
+"""
 # Before the lots are emptied.
 EXPIRED_ROWS_SQL = """
 SELECT w.owner_id AS user_id,
@@ -58,6 +72,30 @@ def tell_credited(*, batch_id: uuid.UUID, is_scheduled: bool) -> None:
         ),
         rows_sql=CREDITED_ROWS_SQL,
         parameters={"batch_id": str(batch_id)},
+    )
+
+
+def tell_reversed(*, batch_id: uuid.UUID) -> None:
+    """Tell the owner of every judged row that is taken back; one statement for all."""
+    require_transaction()
+    accounts_services.enqueue_webhooks(
+        event_type=WebhookEventType.RECHARGE_REVERSED,
+        rows_sql=REVERSED_ROWS_SQL,
+        parameters={"batch_id": str(batch_id)},
+    )
+
+
+def tell_adjusted(*, adjustment: Adjustment, owner_id: int) -> None:
+    """Tell the owner that somebody corrected the balance; the reason is for staff."""
+    require_transaction()
+    accounts_services.enqueue_webhook(
+        event_type=WebhookEventType.BALANCE_ADJUSTED,
+        user_id=owner_id,
+        data={
+            "adjustment_id": str(adjustment.pk),
+            "amount": adjustment.amount,
+            "available": adjustment.available_after,
+        },
     )
 
 

@@ -10,6 +10,7 @@ import uuid
 
 from django.db import connection
 
+from tokens.ledger import announcements
 from tokens.ledger.locks import require_transaction
 from tokens.ledger.recharge import WRITE_LINES_SQL, Verdicts, summarise
 
@@ -102,3 +103,4 @@ def write_reversals(*, batch_id: uuid.UUID) -> None:
         cursor.execute(WRITE_LINES_SQL, {"batch_id": batch_id})
         for statement in (WRITE_TRANSFERS_SQL, EMPTY_LOTS_SQL, DEBIT_WALLETS_SQL):
             cursor.execute(statement)
+    announcements.tell_reversed(batch_id=batch_id)

@@ -17,7 +17,8 @@ from accounts.types import Role
 from tokens import handlers, selectors, services
 from tokens.tests.factories import make_user, recharge
 from tokens.tests.recharges import create, work
-from tokens.types import LotTerms
+from tokens.types import LotTerms, RechargeMode, ReversalOrder, ReversalPolicy
+from tokens.wallet_errors import AdjustmentExceedsBalanceError
 from tokens.wallets import AdjustmentOrder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,6 +110,50 @@ def test_listeners_do_not_add_queries_to_a_recharge(operator):
 
     queries([make_listener()])
     assert queries([make_listener()]) == queries([make_listener() for _number in range(50)])
+
+
+def test_a_reversal_tells_whom_it_takes_tokens_from(operator):
+    listener, spender = make_listener(), make_listener()
+    granted = recharge([listener.user_ref, spender.user_ref], 7, actor=operator)
+    services.adjust_wallet(order=by_hand(spender, -1), actor_id=operator.pk, idempotency_key="a")
+    reversed_by = services.reverse_batch(
+        batch_id=granted.batch_id,
+        order=ReversalOrder(
+            mode=RechargeMode.SOFT_FAIL,
+            policy=ReversalPolicy.REFUSE,
+            reason="private words",
+            row_nos=None,
+        ),
+        actor_id=operator.pk,
+        idempotency_key="b",
+    )
+
+    ((_kind, data),) = told(listener, "recharge.reversed")
+    assert data == {
+        "recharge_batch_id": str(reversed_by.batch_id),
+        "row_no": 1,
+        "reversal_of": str(granted.batch_id),
+        "amount": 7,
+        "lot_id": told(listener, "recharge.applied")[0][1]["lot_id"],
+    }
+    assert told(spender, "recharge.reversed") == []
+
+
+def test_corrections_by_hand_are_told_without_their_reason(operator):
+    listener = make_listener()
+    for key, amount in (("a", 5), ("b", -2), ("b", -2)):
+        services.adjust_wallet(
+            order=by_hand(listener, amount), actor_id=operator.pk, idempotency_key=key
+        )
+    with pytest.raises(AdjustmentExceedsBalanceError):
+        services.adjust_wallet(
+            order=by_hand(listener, -4), actor_id=operator.pk, idempotency_key="c"
+        )
+    services.close_wallet(user_ref=listener.user_ref, reason="over", actor_id=operator.pk)
+
+    found = [data for _kind, data in told(listener, "balance.adjusted")]
+    assert [(data["amount"], data["available"]) for data in found] == [(5, 5), (-2, 3), (-3, 0)]
+    assert all(set(data) == {"adjustment_id", "amount", "available"} for data in found)
 
 
 def test_a_scheduled_grant_is_told_as_one(settings):
