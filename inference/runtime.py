@@ -18,8 +18,6 @@ from django.conf import settings
 
 from inference import castings
 from inference.pipeline import image_io
-from inference.pipeline.errors import InvalidOptionsError, ModelNotAllowedError
-from inference.pipeline.registry.load import load_registry
 from inference.pipeline.types import Image, Observer
 from inference.pipeline.video.types import (
     OutputOptions,
@@ -29,7 +27,7 @@ from inference.pipeline.video.types import (
     VideoLimits,
     VideoReport,
 )
-from inference.specs import chosen_selector, to_spec
+from inference.specs import to_spec
 from inference.types import SwapOptions, VideoFormat, VideoOptions
 
 if TYPE_CHECKING:
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 BUILT_IN_SWAPPER: Final = "mesh_swapper"
-# Guesses what a filter asks for.
-_CLASSIFIER: Final = "fairface"
 # Frames before a segment that the tracker sees: after so many it follows the faces as if it had
 # seen the whole video. They are decoded anyway and not swapped, so they cost little.
 _LEAD_IN_FRAMES: Final = 25
@@ -289,40 +285,6 @@ def _video_report(report: VideoReport) -> dict[str, Any]:
             for outcome in report.streams
         ],
     }
-
-
-def check_options(options: SwapOptions) -> None:
-    """Refuse engine options that no job could run with.
-
-    Raises:
-        InvalidOptionsError: an unknown name, a wrong value, or a model that is not offered here.
-    """
-    if options.spec is None and not chosen_selector(options):
-        # The usual case needs none of what is imported below.
-        return
-    from inference.pipeline.registry.policy import check_licence  # noqa: PLC0415
-
-    spec = to_spec(options)
-    config = engine_config()
-    registry = load_registry(extra=config.extra_models)
-    swapper = spec.swapper.model
-    named = [("detector.models", key) for key in spec.detector.models]
-    named += [("landmarker.models", key) for key in spec.landmarker.models]
-    named += [] if swapper == BUILT_IN_SWAPPER else [("swapper.model", swapper)]
-    if not spec.selector.filter.is_empty:
-        named.append(("selector.filter", _CLASSIFIER))
-    if spec.face_enhancer is not None:
-        named.append(("face_enhancer.model", spec.face_enhancer.model))
-    if spec.frame_enhancer is not None:
-        named.append(("frame_enhancer.model", spec.frame_enhancer.model))
-    for param, key in named:
-        model = registry.models.get(key)
-        if model is None:
-            raise InvalidOptionsError(param, f"there is no model '{key}'")
-        try:
-            check_licence(registry=registry, spec=model, policy=config.policy)
-        except ModelNotAllowedError as error:
-            raise InvalidOptionsError(param, str(error)) from error
 
 
 def engine_config() -> EngineConfig:

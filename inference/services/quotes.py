@@ -12,10 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from facefusion_site.common.errors import InvalidRequestError
-from inference import runtime, sandbox_media
+from inference import option_checks, sandbox_media
 from inference.errors import (
     InvalidTrimError,
+    ModelNotInstalledError,
     OperationMismatchError,
+    ResultTooLargeError,
     SourceNotAPictureError,
     SwapOptionsError,
 )
@@ -69,6 +71,8 @@ def quote_swap(
         OperationMismatchError: the operation does not fit the target's kind.
         InvalidTrimError: the wanted part of the video is empty or lies behind its end.
         SwapOptionsError: the engine does not take ``options.spec``, or a model is not offered.
+        ModelNotInstalledError: an option needs a model that is not there.
+        ResultTooLargeError: the target would be enlarged beyond the limits.
         InvalidRequestError: video options for a picture.
         InputsMissingError: the target is a video whose upload is not complete.
         DomainError: faces that are named, see ``check_casting``.
@@ -154,9 +158,17 @@ def draft_quote(
 def _checked(options: SwapOptions, *, target: MediaAsset) -> SwapOptions:
     """The options with what follows from the target filled in."""
     try:
-        runtime.check_options(options)
+        missing = option_checks.check_options(options, target=target)
+    except pipeline_errors.ResultTooLargeError as error:
+        raise ResultTooLargeError(str(error), param=_param(error.param, options)) from error
     except pipeline_errors.InvalidOptionsError as error:
-        raise SwapOptionsError(str(error), param=_param(error, options)) from error
+        raise SwapOptionsError(str(error), param=_param(error.param, options)) from error
+    if missing is not None:
+        raise ModelNotInstalledError(
+            _("The model “%(model)s” is not installed here.") % {"model": missing.key},
+            param=_param(missing.param, options),
+            model=missing.key,
+        )
     if target.duration_ms is None:
         if options.video is not None:
             raise InvalidRequestError(_("The target is a picture."), param="options.video")
@@ -173,12 +185,12 @@ def _checked(options: SwapOptions, *, target: MediaAsset) -> SwapOptions:
     return dataclasses.replace(options, video=video)
 
 
-def _param(error: pipeline_errors.InvalidOptionsError, options: SwapOptions) -> str:
+def _param(param: str, options: SwapOptions) -> str:
     """Where the caller said what the engine refuses."""
-    _selector, _dot, name = error.param.partition("selector.filter")
+    _selector, _dot, name = param.partition("selector.filter")
     if _dot and options.filter is not None:
         return f"options.filter{name}"
-    return f"options.spec.{error.param}"
+    return f"options.spec.{param}"
 
 
 def _quantity(target: MediaAsset, options: SwapOptions) -> int:

@@ -11,9 +11,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
+from benchmarks.stand_ins.build import install_stand_ins
 from inference import probing
 from inference.models import MediaAsset
 from inference.pipeline.errors import PipelineError
+from inference.pipeline.registry.load import load_registry
 from inference.tests import factories
 from inference.tests.pipeline.video.media import Clip, Sound, make_clip
 
@@ -192,6 +194,22 @@ def test_wrong_options_are_refused_with_their_place(priced, options, code, param
     status = 400 if code == "invalid_request" else 422
     assert (answer.status_code, answer.data["code"]) == (status, code), answer.data
     assert answer.data.get("param") == param
+
+
+def test_frames_enlarged_beyond_the_limit_are_refused(priced, settings, tmp_path):
+    settings.MODELS_DIR = tmp_path / "models"
+    install_stand_ins(
+        registry=load_registry(), keys=["real_esrgan_x2"], model_dir=settings.MODELS_DIR
+    )
+    spec = {"frame_enhancer": {"model": "real_esrgan_x2"}}
+    settings.VIDEO_PIXELS_MAX = 4 * 96 * 64 - 1
+
+    answer = priced(options={"spec": spec})
+
+    assert (answer.status_code, answer.data["code"]) == (422, "result_too_large")
+    assert answer.data["param"] == "options.spec.frame_enhancer.model"
+    settings.VIDEO_PIXELS_MAX += 1
+    assert priced(options={"spec": spec}).status_code == 201
 
 
 def test_engine_options_are_kept(priced):

@@ -26,8 +26,10 @@ from inference.api.views.parsing import valid
 from inference.errors import (
     AssetNotFoundError,
     InvalidTrimError,
+    ModelNotInstalledError,
     OperationMismatchError,
     QuoteNotFoundError,
+    ResultTooLargeError,
     SourceNotAPictureError,
     SwapOptionsError,
 )
@@ -46,6 +48,8 @@ QUOTE_ERRORS: Final = (
     OperationMismatchError,
     InvalidTrimError,
     SwapOptionsError,
+    ModelNotInstalledError,
+    ResultTooLargeError,
     *CASTING_ERRORS,
 )
 

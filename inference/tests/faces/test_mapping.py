@@ -376,25 +376,3 @@ def test_what_is_said_twice_is_refused(client, source, target):
     )
 
     assert code_of(answer) == (422, "invalid_options", "options.spec.selector.order")
-
-
-def test_a_filter_by_race_needs_the_operators_leave(client, source, target, settings):
-    answer = quote(client, source, target, target_faces="all", filter={"race": "white"})
-    assert code_of(answer) == (422, "invalid_options", "options.filter.race")
-
-    settings.FACES_ALLOW_RACE = True
-    answer = quote(client, source, target, target_faces="all", filter={"race": "white"})
-    assert answer.status_code == 201, answer.data
-
-
-def test_a_filter_is_part_of_the_promise(client, source, target):
-    wanted = {"gender": "female", "age_from": 20, "age_to": 60}
-
-    answer = quote(client, source, target, target_faces="all", filter=wanted)
-
-    assert answer.status_code == 201, answer.data
-    assert answer.data["options"] == {"target_faces": "all", "filter": wanted}
-    answer = quote(
-        client, source, target, target_faces="all", filter={"age_from": 60, "age_to": 20}
-    )
-    assert code_of(answer) == (422, "invalid_options", "options.filter.age_to")
