@@ -8,8 +8,9 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_totp.admin import TOTPDevice
@@ -110,7 +111,7 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
         ),
     )
     inlines = (ApiKeyInline,)
-    actions_detail = ("issue_key",)
+    actions_detail = ("customer", "issue_key")
 
     @display(
         description=_("role"),
@@ -128,10 +129,13 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
         """Integrators store the reference, so it is fixed once the account exists.
 
         A sandbox is what it is: nobody signs in to it, and it has neither a role nor a plan.
+        Nobody gives themselves another role, nor locks themselves out: that takes a second person.
         """
         if obj is None:
             return self.readonly_fields
-        fixed = ("username", "role", "plan") if obj.is_sandbox else ()
+        fixed: tuple[str, ...] = ("username", "role", "plan") if obj.is_sandbox else ()
+        if obj.pk == request.user.pk:
+            fixed = ("role", "is_active")
         return (*self.readonly_fields, "user_ref", *fixed)
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[ApiKeyInline], ...]:
@@ -156,6 +160,21 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     def has_issue_key_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Whoever may change users may give them keys."""
         return self.has_change_permission(request)
+
+    def has_customer_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Whoever sees users sees their page."""
+        return self.has_view_permission(request)
+
+    @action(
+        description=_("Everything about this customer"),
+        url_path="customer",
+        permissions=["customer"],
+        icon="person_search",
+    )
+    def customer(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the page that shows several apps at once."""
+        user = get_object_or_404(User, pk=object_id)
+        return HttpResponseRedirect(reverse("admin:customer", args=[user.user_ref]))
 
     @action(
         description=_("Issue an API key"),

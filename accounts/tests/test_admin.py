@@ -38,6 +38,33 @@ def test_a_plain_user_is_told_that_the_console_is_not_for_them(client, user):
     assert "You are signed in as mia" in page.content.decode()
 
 
+@pytest.mark.parametrize("role", [Role.OWNER, Role.ADMIN])
+def test_roles_are_given_to_others_and_never_to_oneself(client, db, user, role):
+    giver = services.register_user(username="olga", password=PASSWORD, role=role)
+    client.force_login(giver)
+    fields = {"email": "", "plan": "free", "is_active": "on", "role": "APPROVER"}
+    for one in (user, giver):
+        page = reverse("admin:accounts_user_change", args=[one.pk])
+        answer = client.post(page, fields | {"username": one.username})
+        assert answer.status_code == 302, answer.content
+        one.refresh_from_db()
+    assert (user.role, user.is_staff, user.is_superuser) == (Role.APPROVER, True, False)
+    assert giver.role == role
+
+
+def test_staff_without_the_duty_change_no_accounts(client, db, user):
+    for role in (Role.OPERATOR, Role.SUPPORT, Role.AUDITOR):
+        client.force_login(services.register_user(username=role, password=None, role=role))
+        page = reverse("admin:accounts_user_change", args=[user.pk])
+        assert client.get(page).status_code == 200
+        assert client.post(page, {"username": "mia", "role": "ADMIN"}).status_code == 403
+        assert client.get(reverse("admin:accounts_user_add")).status_code == 403
+        keys_page = reverse("admin:accounts_user_issue_key", args=[user.pk])
+        assert client.get(keys_page).status_code == 403
+    user.refresh_from_db()
+    assert user.role == Role.USER
+
+
 def test_users_are_listed_and_found_by_reference(client, boss, user):
     page = client.get(reverse("admin:accounts_user_changelist"), {"q": "mia-1"})
     assert "mia-1" in page.content.decode()

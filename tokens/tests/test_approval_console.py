@@ -380,5 +380,5 @@ def test_operators_read_changes_and_do_not_decide(admins, checker):
     client = as_(checker)
     assert "It is decided by other roles than yours." in text_of(client.get(page_of(change)))
     text = text_of(send(client, change, decision="approve", code=code_of(checker)))
-    assert "Only an administrator changes approval policies." in text
+    assert "Only administrators and owners change approval policies." in text
     assert PolicyChange.objects.get().status == "OPEN"

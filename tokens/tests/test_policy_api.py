@@ -121,10 +121,13 @@ def test_refusals_have_their_codes(admins):
         404,
         "policy_change_not_found",
     )
-    keyed = with_key(admins[1], Scope.APPROVALS_VOTE)
+    voter = with_key(admins[1], Scope.APPROVALS_VOTE)
+    keyed = with_key(admins[1], Scope.POLICIES_WRITE)
     body = {"decision": "approve", "content_sha256": change["content_sha256"]}
     reply = keyed.post(f"{CHANGES}/{change['id']}/votes", body, format="json")
     assert outcome(reply) == (403, "step_up_required")
+    reply = voter.post(f"{CHANGES}/{change['id']}/votes", body, format="json")
+    assert outcome(reply) == (403, "scope_missing")
     user = make_user()
     assert outcome(signed_in(user).get(CHANGES)) == (403, "role_required")
     recall = f"{CHANGES}/{change['id']}/recall"
