@@ -9,6 +9,7 @@ from facefusion_site.common.errors import InvalidCursorError as InvalidCursorErr
 from tokens import (  # the catalogue of errors reads this module
     approval_errors,  # noqa: F401
     book_errors,  # noqa: F401
+    draft_errors,  # noqa: F401
     grant_errors,  # noqa: F401
     price_errors,  # noqa: F401
     wallet_errors,  # noqa: F401

@@ -201,29 +201,46 @@ def _moment(cell: object, default: str | None) -> str | None:
 
 
 def _original(cells: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        storable(str(name)): storable(
-            "" if cell is None else str(cell), length=ORIGINAL_CELL_LENGTH
-        )
-        for name, cell in list(cells.items())[:COLUMNS_MAX]
-    }
+    return {storable(str(name)): _kept(cell) for name, cell in list(cells.items())[:COLUMNS_MAX]}
 
 
 # --- Tables ---------------------------------------------------------------------------------------
+def read_table(
+    file: IO[bytes], *, source: RechargeSource, rules: RowRules
+) -> tuple[list[str], Iterator[tuple[StagedRow, list[str]]]]:
+    """The titles of the columns as they were sent, and each row with its cells as text.
+
+    Raises what ``read_rows`` raises; only CSV and workbooks are tables.
+    """
+    file.seek(0)
+    table = _xlsx_table(file, rules) if source is RechargeSource.XLSX else _csv_table(file)
+    filled = (row for row in table if any(cell not in (None, "") for cell in row))
+    header = next(filled, ())
+    columns = _columns(header)
+    titles = [_kept(cell) for cell in header[: len(columns)]]
+    return titles, ((_table_row(row, columns, rules), [*map(_kept, row)]) for row in filled)
+
+
 def _table_rows(table: Iterable[Sequence[Any]], rules: RowRules) -> Iterator[StagedRow]:
     filled = (row for row in table if any(cell not in (None, "") for cell in row))
     columns = _columns(next(filled, ()))
-    for row in filled:
-        cells = dict(zip(columns, row, strict=False))
-        if any(cell not in (None, "") for cell in row[len(columns) :]):
-            yield rules.template._replace(
-                user_ref=storable(str(cells.get("user") or "")),
-                amount=0,
-                fault="row_unreadable",
-                original=_original(cells),
-            )
-        else:
-            yield parse_row(cells, rules=rules)
+    yield from (_table_row(row, columns, rules) for row in filled)
+
+
+def _table_row(row: Sequence[Any], columns: list[str], rules: RowRules) -> StagedRow:
+    cells = dict(zip(columns, row, strict=False))
+    if any(cell not in (None, "") for cell in row[len(columns) :]):
+        return rules.template._replace(
+            user_ref=storable(str(cells.get("user") or "")),
+            amount=0,
+            fault="row_unreadable",
+            original=_original(cells),
+        )
+    return parse_row(cells, rules=rules)
+
+
+def _kept(cell: object) -> str:
+    return storable("" if cell is None else str(cell), length=ORIGINAL_CELL_LENGTH)
 
 
 def _columns(header: Sequence[Any]) -> list[str]:

@@ -6,7 +6,14 @@ import uuid
 
 from celery import shared_task
 
-from tokens import approval_handlers, batch_handlers, export_handlers, handlers, purge_handlers
+from tokens import (
+    approval_handlers,
+    batch_handlers,
+    draft_handlers,
+    export_handlers,
+    handlers,
+    purge_handlers,
+)
 
 
 @shared_task(name="tokens.expire_holds", ignore_result=True)
@@ -59,15 +66,24 @@ def apply_recharge_batch(*, batch_id: str, **_later: object) -> None:
 
 @shared_task(name="tokens.requeue_recharge_batches", ignore_result=True)
 def requeue_recharge_batches(**_later: object) -> None:
-    """Periodic: send batches again whose message or worker was lost."""
+    """Periodic: send batches and drafts again whose message or worker was lost."""
     for batch_id in batch_handlers.unclaimed_batches():
         apply_recharge_batch.delay(batch_id=str(batch_id))
+    for draft_id in draft_handlers.unchecked_drafts():
+        check_recharge_draft.delay(draft_id=str(draft_id))
+
+
+@shared_task(name="tokens.check_recharge_draft", ignore_result=True)
+def check_recharge_draft(*, draft_id: str, **_later: object) -> None:
+    """Judge the rows of a draft. Safe to deliver twice: the handler locks the draft first."""
+    draft_handlers.check_draft(draft_id=uuid.UUID(draft_id))
 
 
 @shared_task(name="tokens.purge_staged_rows", ignore_result=True)
 def purge_staged_rows(**_later: object) -> None:
-    """Daily: throw away the staged rows of batches that ended long ago."""
+    """Daily: throw away the rows of batches that ended long ago, and those of old drafts."""
     purge_handlers.purge_staged_rows()
+    draft_handlers.purge_drafts()
 
 
 @shared_task(

@@ -190,11 +190,10 @@ SPECTACULAR_SETTINGS = {
 
 # --- Background work ------------------------------------------------------------------------------
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {
+CELERY_TASK_ROUTES = RECHARGE_TASK_ROUTES | {
     "inference.run_swap_job": {"queue": "swaps"},
     "inference.run_swap_segment": {"queue": "swaps"},
     "inference.find_faces": {"queue": "swaps"},
-    "tokens.apply_recharge_batch": {"queue": "money"},
     "tokens.write_export": {"queue": "money"},
     "tokens.grant_vip": {"queue": "money"},
     **GRANT_TASK_ROUTES,

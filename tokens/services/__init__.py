@@ -1,6 +1,7 @@
 """What other apps and the interfaces may ask of tokens: the writes."""
 
 from tokens.ledger.events import record_event
+from tokens.recharge_orders import staged_template
 from tokens.services.adjustments import adjust_wallet, preview_adjustment
 from tokens.services.approvals import answer_question
 from tokens.services.batches import (
@@ -17,6 +18,15 @@ from tokens.services.batches import (
 )
 from tokens.services.breaks import look_into_break, resolve_break
 from tokens.services.daily_claims import claim_daily, daily_claim
+from tokens.services.drafts import (
+    draft_from_file,
+    draft_from_list,
+    draft_from_segment,
+    draft_from_users,
+    expected_policies,
+    give_terms,
+    submit_draft,
+)
 from tokens.services.exports import open_export, order_export
 from tokens.services.grants import (
     checked_day,
@@ -53,9 +63,9 @@ from tokens.services.recharge import (
     create_batch,
     filtered_rows,
     preview,
-    staged_template,
 )
 from tokens.services.sandbox import refill_sandbox
+from tokens.services.segments import count_users, retire_segment, save_segment
 from tokens.services.wallets import close_wallet, freeze_wallet, unfreeze_wallet
 
 __all__ = [
@@ -66,16 +76,23 @@ __all__ = [
     "checked_day",
     "claim_daily",
     "close_wallet",
+    "count_users",
     "create_batch",
     "daily_claim",
     "decide_policy_change",
     "decide_rate_card",
+    "draft_from_file",
+    "draft_from_list",
+    "draft_from_segment",
+    "draft_from_users",
     "draw_prices",
+    "expected_policies",
     "expire_lots",
     "extend_hold",
     "filtered_rows",
     "follow_batch",
     "freeze_wallet",
+    "give_terms",
     "grant_plan_cycle",
     "grant_vip",
     "look_into_break",
@@ -106,14 +123,17 @@ __all__ = [
     "release_batch",
     "resolve_break",
     "resume_batch",
+    "retire_segment",
     "retry_failures",
     "reverse_batch",
     "run_grant",
+    "save_segment",
     "settle_hold",
     "simulate_prices",
     "staged_template",
     "stop_batch",
     "stop_prices",
+    "submit_draft",
     "try_rate_card",
     "unfreeze_wallet",
     "void_hold",

@@ -26,8 +26,9 @@ from tokens.ledger import grants
 from tokens.ledger.grants import RulePeriod
 from tokens.models import RechargeBatch
 from tokens.plans import Allowance, Cadence, midnight
+from tokens.recharge_orders import draft_batch, staged_template
 from tokens.recharge_rows import StagedRow, iso
-from tokens.services.recharge import create, draft_batch, preview, staged_template
+from tokens.services.recharge import create, preview
 from tokens.types import (
     Category,
     GrantPreview,

@@ -18,12 +18,14 @@ from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
 from tokens import recharge_selectors, tasks
 from tokens.approvals import BatchFacts
+from tokens.draft_errors import DraftChangedError
 from tokens.errors import InvalidRechargeError, RechargeBusyError, RechargeTooLargeError
 from tokens.ledger import apply, batches, staging
 from tokens.ledger.locks import is_contention
 from tokens.ledger.recharge import StateChangedError
 from tokens.models import RechargeBatch
-from tokens.recharge_rows import RowTotals, StagedRow, chunks, iso, staged
+from tokens.recharge_orders import draft_batch, header, staged_template
+from tokens.recharge_rows import RowTotals, StagedRow, chunks, staged
 from tokens.services.approvals import open_if_required
 from tokens.types import (
     RechargeOrder,
@@ -38,7 +40,6 @@ Mode = RechargeBatch.Mode
 Status = RechargeBatch.Status
 # Called once per attempt, inside the transaction; streams, so that memory stays flat.
 RowSource = Callable[[], Iterable[StagedRow]]
-CREATE_SCOPE = "create"
 SANDBOX_SCOPE = "sandbox"
 ATTEMPTS_MAX = 2
 
@@ -195,53 +196,6 @@ def create(
     raise AssertionError("locking first rules a change out")
 
 
-def header(batch: RechargeBatch) -> dict[str, str]:
-    """What the content digest covers beside the rows."""
-    return {
-        "mode": batch.mode,
-        "operator": batch.operator,
-        "reason": batch.reason,
-        "reverses": str(batch.reverses_id or ""),
-        "reversal_policy": batch.reversal_policy,
-    }
-
-
-def staged_template(*, order: RechargeOrder, amount: int) -> StagedRow:
-    """A row for nobody, with the terms of the order."""
-    from_terms = order.terms
-    return StagedRow(
-        user_ref="",
-        amount=amount,
-        key="",
-        category=from_terms.category.name,
-        priority=from_terms.priority,
-        effective_at=iso(from_terms.effective_at),
-        expires_at=iso(from_terms.expires_at),
-    )
-
-
-def draft_batch(
-    *, order: RechargeOrder, actor_id: int | None, idempotency_key: str
-) -> RechargeBatch:
-    """The unsaved batch of an order; nobody's where it is only looked at."""
-    batch = RechargeBatch(
-        operator=order.operator,
-        reason=order.reason,
-        mode=RechargeBatch.Mode[order.mode.name],
-        source=RechargeBatch.Source[order.source.name],
-        key_scope=CREATE_SCOPE,
-        idempotency_key=idempotency_key,
-        request_fingerprint=order.fingerprint,
-        category=order.terms.category.name,
-        priority=order.terms.priority,
-        effective_at=order.terms.effective_at,
-        expires_at=order.terms.expires_at,
-    )
-    if actor_id is not None:
-        batch.actor_id = actor_id
-    return batch
-
-
 @transaction.atomic(durable=True)
 def _create(
     *,
@@ -267,6 +221,8 @@ def _create(
     payload = totals.add(head) if is_small else ""
     if not is_small:
         _stage(batch=batch, rows=chain(head, stream), totals=totals)
+    if batch.content_sha256 not in {"", totals.sha256}:
+        raise DraftChangedError(_("The rows are not those that were signed."))
     if unproven_tokens_max is not None and totals.tokens > unproven_tokens_max:
         raise StepUpRequiredError(
             _("Prove your second factor for more than %(max)d tokens.")

@@ -13,8 +13,9 @@ from django.db import connection
 from accounts import selectors as accounts_selectors
 from tokens import selectors
 from tokens.models import RechargeBatch
+from tokens.recharge_orders import draft_batch, staged_template
 from tokens.recharge_rows import StagedRow
-from tokens.services.recharge import SANDBOX_SCOPE, create, draft_batch, staged_template
+from tokens.services.recharge import SANDBOX_SCOPE, create
 from tokens.types import Balance, Category, LotTerms, RechargeMode, RechargeOrder
 
 REASON = "sandbox refill"

@@ -27,8 +27,8 @@ from tokens.models import (
     Transfer,
     Wallet,
 )
+from tokens.recharge_orders import header
 from tokens.recharge_rows import RowTotals, StagedRow
-from tokens.services.recharge import header
 from tokens.tests.digests import digest_of_all_tables
 from tokens.tests.factories import make_user
 from tokens.tests.recharges import available, codes, create, order, read, source, work
