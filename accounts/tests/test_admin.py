@@ -43,6 +43,8 @@ def test_roles_are_given_to_others_and_never_to_oneself(client, db, user, role):
     giver = services.register_user(username="olga", password=PASSWORD, role=role)
     client.force_login(giver)
     fields = {"email": "", "plan": "free", "is_active": "on", "role": "APPROVER"}
+    fields |= {"time_zone": "UTC", "first_name": "", "last_name": ""}
+    fields |= {"-1-TOTAL_FORMS": "0", "-1-INITIAL_FORMS": "0"}
     for one in (user, giver):
         page = reverse("admin:accounts_user_change", args=[one.pk])
         answer = client.post(page, fields | {"username": one.username})

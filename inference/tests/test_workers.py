@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +22,6 @@ from inference.tests import factories
 from inference.types import SwapOptions
 from inference.worker_errors import WorkerNotFoundError
 from inference.workers import WorkerActivity, WorkerFacts
-from tokens.models import AuditEvent
 from tokens.types import Operation
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +65,11 @@ def test_a_worker_reports_what_it_does_and_is_told_when_to_drain():
 
     services.resume_worker(worker_id=worker_id, actor_id=actor.pk)
     assert workers.report(worker_id=worker_id, activity=WorkerActivity()) is False
-    told = AuditEvent.objects.filter(subject="worker:celery@a/1").order_by("pk")
+    told = (
+        apps.get_model("tokens", "AuditEvent")
+        .objects.filter(subject="worker:celery@a/1")
+        .order_by("pk")
+    )
     assert [event.action for event in told] == ["worker.draining", "worker.resumed"]
 
 
