@@ -166,6 +166,7 @@ class EventQuerySerializer(PageQuerySerializer):
         choices=WebhookEventType.values,
         required=False,
         default=None,
+        source="event_type",
         help_text=_("Only events of this type."),
     )
 
@@ -203,7 +204,7 @@ class DeliveryPageSerializer(serializers.Serializer[Any]):
 class DeliveryQuerySerializer(PageQuerySerializer):
     """Query parameters of the list of deliveries."""
 
-    webhook_endpoint_id = serializers.UUIDField(required=False, default=None)
+    webhook_endpoint_id = serializers.UUIDField(required=False, default=None, source="endpoint_id")
     status = serializers.ChoiceField(
         choices=[(value.lower(), value.lower()) for value in WebhookDelivery.Status.values],
         required=False,

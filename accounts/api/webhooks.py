@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.urls import reverse
@@ -10,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from accounts import services, webhook_selectors
 from accounts.api.webhook_serializers import (
@@ -241,14 +243,7 @@ class DeliveryListView(WebhookView):
     def get(self, request: Request) -> Response:
         """List deliveries, newest first."""
         query = DeliveryQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(query.validated_data)
-        endpoint_id = wanted.pop("webhook_endpoint_id")
-        rows, next_cursor = webhook_selectors.deliveries(
-            user_id=user_id(request), endpoint_id=endpoint_id, **wanted
-        )
-        items = DeliverySerializer(rows, many=True).data
-        return Response({"items": items, "next_cursor": next_cursor})
+        return _page(request, query, webhook_selectors.deliveries, DeliverySerializer)
 
 
 class DeliveryView(WebhookView):
@@ -298,14 +293,7 @@ class EventListView(WebhookView):
     def get(self, request: Request) -> Response:
         """List events, newest first. They are kept while the account has an endpoint."""
         query = EventQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = dict(query.validated_data)
-        event_type = wanted.pop("type")
-        rows, next_cursor = webhook_selectors.events(
-            user_id=user_id(request), event_type=event_type, **wanted
-        )
-        items = EventSerializer(rows, many=True).data
-        return Response({"items": items, "next_cursor": next_cursor})
+        return _page(request, query, webhook_selectors.events, EventSerializer)
 
 
 class EventView(WebhookView):
@@ -350,6 +338,18 @@ class BalanceAlertView(WebhookView):
         body.is_valid(raise_exception=True)
         services.set_balance_alert(user_id=user_id(request), **body.validated_data)
         return Response(body.validated_data)
+
+
+def _page(
+    request: Request,
+    query: Serializer[Any],
+    select: Callable[..., tuple[Sequence[Any], str | None]],
+    serializer: type[Serializer[Any]],
+) -> Response:
+    """A page of what ``select`` finds of the caller's with the members of the query."""
+    query.is_valid(raise_exception=True)
+    rows, next_cursor = select(user_id=user_id(request), **query.validated_data)
+    return Response({"items": serializer(rows, many=True).data, "next_cursor": next_cursor})
 
 
 def _shown(request: Request, endpoint_id: uuid.UUID) -> dict[str, Any]:

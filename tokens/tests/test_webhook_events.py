@@ -149,7 +149,9 @@ def test_corrections_by_hand_are_told_without_their_reason(operator):
         services.adjust_wallet(
             order=by_hand(listener, -4), actor_id=operator.pk, idempotency_key="c"
         )
-    services.close_wallet(user_ref=listener.user_ref, reason="over", actor_id=operator.pk)
+    services.close_wallet(
+        user_ref=listener.user_ref, reason="over", actor_id=operator.pk, writes_off=True
+    )
 
     found = [data for _kind, data in told(listener, "balance.adjusted")]
     assert [(data["amount"], data["available"]) for data in found] == [(5, 5), (-2, 3), (-3, 0)]
