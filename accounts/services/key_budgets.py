@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 
 from django.db import connection, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.errors import ApiKeyBudgetExceededError
-from accounts.models import ApiKey, ApiKeySpending
+from accounts.models import ApiKey
 
 # A day begins at midnight UTC, by the clock of the database as of the transaction's start: what is
 # given back comes off the day that it was counted on. The row of the day is locked by the statement
@@ -20,6 +19,10 @@ SELECT %(lineage)s, (now() AT TIME ZONE 'UTC')::date, %(tokens)s WHERE %(tokens)
     ON CONFLICT (lineage, day) DO UPDATE SET tokens = spent.tokens + excluded.tokens
  WHERE spent.tokens + excluded.tokens <= %(budget)s
 RETURNING spent.tokens
+"""
+_SPENT_SQL = """
+SELECT tokens FROM accounts_apikeyspending
+ WHERE lineage = %s AND day = (now() AT TIME ZONE 'UTC')::date
 """
 
 
@@ -78,5 +81,7 @@ def give_back_key_budget(*, key_id: uuid.UUID | None, tokens: int) -> None:
 
 
 def _spent(key: ApiKey) -> int:
-    row = ApiKeySpending.objects.filter(lineage=key.lineage, day=timezone.now().date()).first()
-    return 0 if row is None else row.tokens
+    with connection.cursor() as cursor:
+        cursor.execute(_SPENT_SQL, [key.lineage])
+        row = cursor.fetchone()
+    return 0 if row is None else int(row[0])

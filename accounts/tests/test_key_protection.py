@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.cache import cache
-from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import services, signatures
-from accounts.errors import ApiKeyBudgetExceededError, ApiKeyRequestInvalidError
-from accounts.models import ApiKey, ApiKeySpending, WebhookEvent
+from accounts.errors import ApiKeyRequestInvalidError
+from accounts.models import ApiKey, WebhookEvent
 from accounts.types import KeyLimits
 
 PASSWORD = "calm-otter-4711"
@@ -96,67 +93,6 @@ class TestAddresses:
     def test_the_address_of_the_last_use_is_kept(self, user):
         me(issue(user).key, REMOTE_ADDR="203.0.113.9")
         assert ApiKey.objects.get().last_used_from == "203.0.113.9"
-
-
-class TestBudgets:
-    def test_a_budget_is_exact_and_starts_anew_each_day(self, user):
-        key_id = issue(user, daily_token_budget=10).id
-        services.spend_key_budget(key_id=key_id, tokens=7)
-        with pytest.raises(ApiKeyBudgetExceededError) as refused:
-            services.spend_key_budget(key_id=key_id, tokens=4)
-        assert refused.value.context == {
-            "needed": 4,
-            "daily_token_budget": 10,
-            "spent_today": 7,
-        }
-        services.spend_key_budget(key_id=key_id, tokens=3)
-        ApiKeySpending.objects.update(day=timezone.now().date() - dt.timedelta(days=1))
-        services.spend_key_budget(key_id=key_id, tokens=10)
-
-    def test_a_first_job_above_the_budget_is_refused(self, user):
-        key_id = issue(user, daily_token_budget=0).id
-        with pytest.raises(ApiKeyBudgetExceededError):
-            services.spend_key_budget(key_id=key_id, tokens=1)
-        assert not ApiKeySpending.objects.exists()
-
-    def test_without_a_budget_nothing_is_counted(self, user):
-        services.spend_key_budget(key_id=issue(user).id, tokens=10**9)
-        services.spend_key_budget(key_id=None, tokens=10**9)
-        assert not ApiKeySpending.objects.exists()
-
-    def test_what_was_not_set_aside_is_given_back(self, user):
-        key_id = issue(user, daily_token_budget=10).id
-        services.spend_key_budget(key_id=key_id, tokens=9)
-        services.give_back_key_budget(key_id=key_id, tokens=4)
-        assert ApiKeySpending.objects.get().tokens == 5
-
-    def test_a_rotation_does_not_double_the_budget(self, user):
-        first = issue(user, daily_token_budget=10)
-        services.spend_key_budget(key_id=first.id, tokens=8)
-        second = services.rotate_api_key(key_id=first.id, user_id=user.pk, grace_s=60)
-        with pytest.raises(ApiKeyBudgetExceededError):
-            services.spend_key_budget(key_id=second.id, tokens=3)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_budget_is_exact_when_many_spend_at_once():
-    user = services.register_user(username="mia", password=PASSWORD)
-    key_id = issue(user, daily_token_budget=10).id
-
-    def spend(_number):
-        try:
-            with transaction.atomic():
-                services.spend_key_budget(key_id=key_id, tokens=3)
-        except ApiKeyBudgetExceededError:
-            return False
-        finally:
-            connection.close()
-        return True
-
-    with ThreadPoolExecutor(12) as pool:
-        outcomes = list(pool.map(spend, range(24)))
-    assert outcomes.count(True) == 3
-    assert ApiKeySpending.objects.get().tokens == 9
 
 
 class TestRotation:
