@@ -1,5 +1,6 @@
 """Typed client of the face swap API."""
 
+from facefusion_platform_client import sandbox
 from facefusion_platform_client._transport import RetryPolicy
 from facefusion_platform_client.client import Client
 from facefusion_platform_client.errors import (
@@ -23,6 +24,7 @@ from facefusion_platform_client.errors import (
 from facefusion_platform_client.models import (
     Asset,
     Balance,
+    CancelPreview,
     Job,
     JobBatch,
     JobEvent,
@@ -39,6 +41,7 @@ __all__ = [
     "ApiError",
     "Asset",
     "Balance",
+    "CancelPreview",
     "Client",
     "ClientError",
     "ConflictError",
@@ -67,5 +70,6 @@ __all__ = [
     "WebhookEndpoint",
     "WebhookEvent",
     "WebhookRefusedError",
+    "sandbox",
     "verify",
 ]

@@ -8,18 +8,20 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from facefusion_platform_client._signing import RequestSigner
 from facefusion_platform_client.errors import ApiError, NoAnswerError, api_error
 
 KEY_HEADER: Final = "Idempotency-Key"
 USER_AGENT: Final = "facefusion-platform-client/1.0.0"
 _NOT_MODIFIED: Final = 304
 _TOO_MANY: Final = 429
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # Nothing of the request has left this machine.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -51,12 +53,20 @@ class RetryPolicy:
         return None if retry_after_s > self.pause_max_s else retry_after_s + min(jittered, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An API key, sent as a bearer token, and the secret that signs where the key asks for it."""
+
+    api_key: str = field(repr=False)
+    signing_secret: str | None = field(default=None, repr=False)
+
+
 class Transport:
     """Sends requests to one server with one key.
 
     Args:
         base_url: of the server, with or without ``/api/v1``.
-        api_key: sent as a bearer token.
+        credentials: what the requests bring.
         language: of texts in answers, such as ``en`` or ``zh-hans``.
         timeout_s: for connecting, and between two blocks of an answer.
         retry: how often what can safely be repeated is repeated.
@@ -67,7 +77,7 @@ class Transport:
         self,
         *,
         base_url: str,
-        api_key: str,
+        credentials: Credentials,
         language: str,
         timeout_s: float,
         retry: RetryPolicy,
@@ -75,7 +85,7 @@ class Transport:
     ) -> None:
         self._base_url = base_url.rstrip("/").removesuffix("/api/v1") + "/api/v1/"
         self._headers = {
-            "Authorization": f"Bearer {api_key}",
+            "Authorization": f"Bearer {credentials.api_key}",
             "Accept-Language": language,
             "User-Agent": USER_AGENT,
         }
@@ -83,6 +93,8 @@ class Transport:
         self._retry = retry
         self._owns_http = http is None
         self._http = http or httpx.Client()
+        secret = credentials.signing_secret
+        self._signer = None if secret is None else RequestSigner(secret)
 
     def close(self) -> None:
         """Close the connections."""
@@ -121,6 +133,9 @@ class Transport:
         if is_repeatable is None:
             is_repeatable = method in _REPEATABLE_METHODS or idempotency_key is not None
         timeout = httpx.Timeout(self._timeout_s, read=self._timeout_s + wait_s)
+        # Uploads move no tokens, and a signature would want their bytes in memory.
+        if self._signer is not None and method not in _SAFE_METHODS and "files" not in request:
+            request["auth"] = self._signer
         attempt = 0
         while True:
             attempt += 1

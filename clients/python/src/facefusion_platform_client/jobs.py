@@ -19,7 +19,7 @@ from facefusion_platform_client.errors import (
     NoAnswerError,
     WaitTimeoutError,
 )
-from facefusion_platform_client.models import Job, JobBatch, JobEvent, Quote
+from facefusion_platform_client.models import CancelPreview, Job, JobBatch, JobEvent, Quote
 
 IMAGE_SWAP: Final = "image_swap"
 VIDEO_SWAP: Final = "video_swap"
@@ -194,6 +194,14 @@ class Jobs:
             ConflictError: it has ended in another way.
         """
         return build(Job, self._transport.json("POST", f"jobs/{job_id}/cancel", is_repeatable=True))
+
+    def preview_cancel(self, job_id: str) -> CancelPreview:
+        """What canceling a job at this moment would charge and give back; nothing is canceled.
+
+        Raises:
+            ConflictError: it has ended.
+        """
+        return build(CancelPreview, self._transport.json("GET", f"jobs/{job_id}/cancel"))
 
     def retry(
         self, job_id: str, *, quote_id: str | None = None, idempotency_key: str | None = None

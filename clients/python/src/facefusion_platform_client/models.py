@@ -173,6 +173,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelPreview:
+    """What canceling a job would do with its tokens: ``held == settled + refunded``."""
+
+    held: int
+    settled: int
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobEvent:
     """A change of a job, as its event stream tells it."""
 
