@@ -166,6 +166,12 @@ def keep(*, asset_ids: Collection[uuid.UUID]) -> None:
         raise AssetDeletedError(_("An upload that this needs was deleted."))
 
 
+def awaited(*, asset_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the uploads whose bytes may still come. One query."""
+    waiting = MediaAsset.objects.filter(pk__in=asset_ids, status=Status.PENDING_UPLOAD)
+    return set(waiting.values_list("pk", flat=True))
+
+
 @transaction.atomic(durable=True)
 def start_deletion(*, asset_id: uuid.UUID, expired_before: dt.datetime | None = None) -> bool:
     """Take an upload out of use, unless a job that has not ended needs it.

@@ -6,6 +6,7 @@ go, then the row says so. A crash in between is finished by the next purge.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,8 @@ from inference.models import MediaAsset
 
 log = structlog.get_logger(__name__)
 _PURGE_LIMIT: Final = 500
+# Longer than an address to upload to ever works.
+_INCOMING_KEEP: Final = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,28 @@ def purge_media(*, limit: int = _PURGE_LIMIT) -> PurgeReport:
         failed_count=report.failed_count,
     )
     return report
+
+
+def sweep_incoming(*, now: dt.datetime | None = None) -> int:
+    """Remove bytes that came for an upload which does not wait for them any more.
+
+    They are there when a crash came between an upload's row and its files, and when somebody sent
+    them a second time while the address still worked. Files that were written to within the last
+    day are left alone, and so are those of uploads that wait: the purge ends these in their time.
+
+    Returns:
+        The number of files.
+    """
+    removed_count = 0
+    for found in storage.stale_incoming(before=(now or timezone.now()) - _INCOMING_KEEP):
+        awaited = asset_transitions.awaited(asset_ids=[pk for pk in found.values() if pk])
+        for key, asset_id in found.items():
+            if asset_id not in awaited:
+                storage.delete_stale(key)
+                removed_count += 1
+    if removed_count:
+        log.info("inference.incoming.swept", files=removed_count)
+    return removed_count
 
 
 def _try_to_remove(asset: MediaAsset) -> bool:

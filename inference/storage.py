@@ -7,6 +7,7 @@ late worker cannot overwrite the result of the one that replaced it.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import functools
 import hashlib
 import os
@@ -259,6 +260,27 @@ def delete_incoming(*, asset_id: uuid.UUID) -> None:
     default_storage.delete(incoming_key(asset_id=asset_id))
 
 
+def stale_incoming(*, before: dt.datetime) -> Iterator[dict[str, uuid.UUID | None]]:
+    """Files of announced uploads that nobody has written to since, a folder at a time.
+
+    Each key comes with its upload; with None where the file is what a broken write left behind.
+    """
+    for folder in _listed("incoming")[0]:
+        found: dict[str, uuid.UUID | None] = {}
+        for name in _listed(f"incoming/{folder}")[1]:
+            key = f"incoming/{folder}/{name}"
+            # A file may go at any moment: its upload is just being completed.
+            with suppress(FileNotFoundError):
+                if default_storage.get_modified_time(key) < before:
+                    found[key] = _as_id(name)
+        yield found
+
+
+def delete_stale(key: str) -> None:
+    """Remove one of the files that ``stale_incoming`` has found."""
+    default_storage.delete(key)
+
+
 def delete_results(*, job_id: uuid.UUID, keep_key: str | None) -> None:
     """Remove what the attempts of a job left behind, except the file ``keep_key``."""
     folder = _results_folder(job_id)
@@ -294,6 +316,13 @@ def _listed(folder: str) -> tuple[list[str], list[str]]:
         return default_storage.listdir(folder)
     except FileNotFoundError:
         return [], []
+
+
+def _as_id(name: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(name)
+    except ValueError:
+        return None
 
 
 def _faces_folder(asset_id: uuid.UUID) -> str:

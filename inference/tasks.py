@@ -94,6 +94,12 @@ def purge_media(**_later: object) -> None:
     media_handlers.purge_media()
 
 
+@shared_task(name="inference.sweep_incoming", ignore_result=True)
+def sweep_incoming(**_later: object) -> None:
+    """Periodic: remove bytes that came for uploads which do not wait for them."""
+    media_handlers.sweep_incoming()
+
+
 @shared_task(name="inference.count_jobs", ignore_result=True)
 def count_jobs(**_later: object) -> None:
     """Periodic: count the jobs that ended, by day, for the overview."""

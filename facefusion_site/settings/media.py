@@ -3,6 +3,7 @@
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
@@ -159,4 +160,12 @@ MEDIA_STORAGE = media_storage(
 STORAGES = {
     "default": MEDIA_STORAGE,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+MEDIA_BEAT_SCHEDULE = {
+    "sweep-incoming": {
+        "task": "inference.sweep_incoming",
+        "schedule": crontab(minute="10", hour="4"),
+        "options": {"expires": 3600.0},
+    },
 }
