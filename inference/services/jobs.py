@@ -33,6 +33,7 @@ from inference import (
 )
 from inference.errors import (
     JobFailedError,
+    JobFinishedError,
     JobNotFinishedError,
     QuoteExpiredError,
     QuoteNotFoundError,
@@ -282,12 +283,25 @@ def stop_swap_job(*, job_id: uuid.UUID, actor_id: int) -> None:
 
 
 def preview_cancel(*, jobs: Iterable[SwapJob]) -> list[CancelPreview]:
-    """What canceling these jobs at this moment would charge and give back; for operators."""
+    """What canceling these jobs at this moment would charge and give back."""
     return [
         CancelPreview(job=detail.job, held=detail.receipt.held, settled=settled)
         for detail in selectors.with_receipts([job for job in jobs if not job.is_final])
         for settled in [endings.work_done_tokens(detail.job)]
     ]
+
+
+def preview_cancel_of(*, owner_id: int, job_id: uuid.UUID) -> CancelPreview:
+    """What canceling this job of the owner at this moment would charge and give back.
+
+    Raises:
+        JobNotFoundError: there is no such job, or it is somebody else's.
+        JobFinishedError: the job has ended.
+    """
+    found = preview_cancel(jobs=[selectors.job(owner_id=owner_id, job_id=job_id)])
+    if not found:
+        raise JobFinishedError(_("The job has already ended."), job_id=str(job_id))
+    return found[0]
 
 
 def cancel_swap_job_of_anybody(*, job_id: uuid.UUID, actor_id: int) -> None:

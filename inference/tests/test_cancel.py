@@ -55,9 +55,14 @@ def test_a_queued_job_costs_nothing_and_may_be_canceled_again(client_of, user):
 @pytest.mark.parametrize(
     ("done", "settled"), [(0, 0), (1, 0), (99, 6), (100, 7), (199, 13), (200, 14), (250, 14)]
 )
-def test_the_frames_that_are_done_are_charged_rounded_down(user, settings, done, settled):
+def test_the_frames_that_are_done_are_charged_rounded_down(
+    client_of, user, settings, done, settled
+):
     settings.TOKENS_PRICE_IMAGE = 14
     job = of_a_video(factories.make_job(owner_id=user.pk), quoted=14, done=done, count=200)
+    foretold = client_of(user).get(f"{URL}/{job.pk}/cancel")
+    assert foretold.data == {"held": 14, "settled": settled, "refunded": 14 - settled}
+    assert SwapJob.objects.get().status == Status.RUNNING
 
     services.cancel_swap_job(owner_id=user.pk, job_id=job.pk)
 
@@ -95,9 +100,11 @@ def test_an_ended_job_cannot_be_canceled(client_of, user):
     services.stop_swap_job(job_id=job.pk, actor_id=1)
 
     answer = client_of(user).post(f"{URL}/{job.pk}/cancel")
+    foretold = client_of(user).get(f"{URL}/{job.pk}/cancel")
 
     assert (answer.status_code, answer.data["code"]) == (409, "job_finished")
     assert answer.data["state"] == "failed"
+    assert (foretold.status_code, foretold.data["code"]) == (409, "job_finished")
 
 
 @pytest.mark.django_db

@@ -7,6 +7,7 @@ from inference.api.serializers.batches import (
 )
 from inference.api.serializers.faces import FaceSetSerializer
 from inference.api.serializers.jobs import (
+    CancelPreviewSerializer,
     JobCreateSerializer,
     JobPageSerializer,
     JobQuerySerializer,
@@ -29,6 +30,7 @@ __all__ = [
     "BatchCreateSerializer",
     "BatchPreviewSerializer",
     "BatchSerializer",
+    "CancelPreviewSerializer",
     "FaceSetSerializer",
     "ImportSerializer",
     "JobCreateSerializer",

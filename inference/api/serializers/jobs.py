@@ -248,6 +248,16 @@ class JobSerializer(serializers.Serializer[JobDetail]):
         }
 
 
+class CancelPreviewSerializer(serializers.Serializer[Any]):
+    """What canceling a job would do with its tokens: held = settled + refunded."""
+
+    held = serializers.IntegerField(help_text=_("Set aside for the job."))
+    settled = serializers.IntegerField(
+        help_text=_("Would be charged, for the frames that are done.")
+    )
+    refunded = serializers.IntegerField(help_text=_("Would come back."))
+
+
 class JobPageSerializer(serializers.Serializer[Any]):
     """A page of jobs, newest first."""
 

@@ -167,7 +167,21 @@ class JobView(ScopedView):
 class JobCancelView(ScopedView):
     """The end of a job, by its owner."""
 
-    scopes = {"POST": "jobs:write"}
+    scopes = {"GET": "jobs:read", "POST": "jobs:write"}
+
+    @extend_schema(
+        operation_id="jobs_cancel_preview",
+        summary="Ask what canceling would cost",
+        tags=["jobs"],
+        responses={
+            200: serializers.CancelPreviewSerializer,
+            **problems(JobNotFoundError, JobFinishedError),
+        },
+    )
+    def get(self, request: Request, job_id: uuid.UUID) -> Response:
+        """What would be charged and given back at this moment. Nothing is canceled."""
+        preview = services.preview_cancel_of(owner_id=drf.user_id(request), job_id=job_id)
+        return Response(serializers.CancelPreviewSerializer(preview).data)
 
     @extend_schema(
         operation_id="jobs_cancel",
