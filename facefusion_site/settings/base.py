@@ -372,25 +372,12 @@ UNFOLD = {
             "href": lambda _request: static("src/img/mark.svg"),
         }
     ],
+    "SCRIPTS": [lambda _request: static("src/js/console.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "8px",
-    "COLORS": {
-        "primary": {
-            "50": "#ecfdf8",
-            "100": "#d0f8ec",
-            "200": "#a5efdb",
-            "300": "#6be0c5",
-            "400": "#33c8aa",
-            "500": "#12ad91",
-            "600": "#078b76",
-            "700": "#096f60",
-            "800": "#0c584e",
-            "900": "#0e4941",
-            "950": "#022b27",
-        }
-    },
+    "COLORS": {"primary": CONSOLE_COLOURS},
     "DASHBOARD_CALLBACK": "facefusion_site.dashboard.overview",
     "SIDEBAR": {
         "show_search": True,

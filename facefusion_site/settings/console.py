@@ -17,3 +17,17 @@ LOGIN_ACCOUNT_RATE = env.str("LOGIN_ACCOUNT_RATE", default="20/15m")
 # How long a proven second factor stays good for the session or access token that proved it.
 STEP_UP_TTL_S = env.int("STEP_UP_TTL_S", default=5 * 60)
 STEP_UP_RATE = env.str("STEP_UP_RATE", default="10/m")
+# The brand, from light to dark.
+CONSOLE_COLOURS = {
+    "50": "#ecfdf8",
+    "100": "#d0f8ec",
+    "200": "#a5efdb",
+    "300": "#6be0c5",
+    "400": "#33c8aa",
+    "500": "#12ad91",
+    "600": "#078b76",
+    "700": "#096f60",
+    "800": "#0c584e",
+    "900": "#0e4941",
+    "950": "#022b27",
+}
