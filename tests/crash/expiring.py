@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Sum
 from django.test import override_settings
 from django.utils import timezone
 
@@ -17,7 +18,7 @@ from tests.crash.batches import balances
 from tests.crash.processes import Say
 from tests.crash.scenario import Person, assert_books_balance, register
 from tokens import handlers, services
-from tokens.models import CreditLot, Hold, HoldEvent, Transfer, Wallet
+from tokens.models import CreditLot, Hold, Transfer, Wallet
 from tokens.types import LotTerms, RechargeItem, RechargeMode, RechargeRequest
 
 HOLDS_PER_OWNER = 3
@@ -71,9 +72,13 @@ class Expiring:
         """Every hold has come back once, and every overdue lot was written off once."""
         assert balances(owner_ids) == (KEPT,) * self.owners_count
         assert not Wallet.objects.filter(owner_id__in=owner_ids, held__gt=0).exists()
-        expired = HoldEvent.objects.filter(hold__wallet__owner_id__in=owner_ids, kind="EXPIRED")
-        per_hold = Counter(expired.values_list("hold_id", flat=True))
-        assert list(per_hold.values()) == [1] * self.owners_count * HOLDS_PER_OWNER
+        holds = Hold.objects.filter(wallet__owner_id__in=owner_ids, status="EXPIRED")
+        assert holds.count() == self.owners_count * HOLDS_PER_OWNER
+        released = Transfer.objects.filter(wallet__owner_id__in=owner_ids, kind="RELEASE")
+        per_hold = released.values("hold_id").annotate(tokens=Sum("amount"))
+        assert dict(per_hold.values_list("hold_id", "tokens")) == dict(
+            holds.values_list("id", "amount")
+        )
         written_off = Transfer.objects.filter(wallet__owner_id__in=owner_ids, kind="EXPIRE")
         amounts = written_off.order_by("wallet__owner_id").values_list("wallet__owner_id", "amount")
         assert list(amounts) == [(owner_id, OVERDUE) for owner_id in owner_ids]

@@ -89,18 +89,15 @@ class Hold(models.Model):
 
 
 class HoldEvent(models.Model):
-    """What happened to a hold, in order; append-only.
+    """What happened to a hold between its placing and its end, or after; append-only.
 
-    A late result is an event and nothing more: it is never charged.
+    When it was placed, when and how it ended, and which tokens moved, the hold and its transfers
+    say. A late result is an event and nothing more: it is never charged.
     """
 
     class Kind(models.TextChoices):
-        PLACED = "PLACED", _("Placed")
         EXTENDED = "EXTENDED", _("Extended")
-        SETTLED = "SETTLED", _("Settled")
         OVERRUN = "OVERRUN", _("Over-run")
-        VOIDED = "VOIDED", _("Voided")
-        EXPIRED = "EXPIRED", _("Expired")
         REFUNDED = "REFUNDED", _("Refunded")
         LATE_RESULT = "LATE_RESULT", _("Late result")
 

@@ -127,7 +127,9 @@ class Mirror:
             .values_list("hold_id", "kind", "tokens")
         ):
             events[hold_id].append((kind, tokens))
-        receipts = selectors.hold_receipts(hold_ids=list(events))
+        receipts = selectors.hold_receipts(
+            hold_ids=[hold.id for wallet in self.by_id.values() for hold in wallet.holds]
+        )
         for pk, wallet in self.by_id.items():
             same("journal", journal[pk], +wallet.journal)
             for hold in wallet.holds:

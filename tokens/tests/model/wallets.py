@@ -141,7 +141,7 @@ class Wallet:
         taken = self._burn(amount, now)
         for lot, part in taken:
             lot.held += part
-        hold = Hold(self, reference, amount, deadline, taken, events=[("PLACED", amount)])
+        hold = Hold(self, reference, amount, deadline, taken)
         self.journal["HOLD"] += amount
         self.holds.append(hold)
         return hold
@@ -164,7 +164,6 @@ class Wallet:
     def close(self, *, hold: Hold, status: str, charged: int, now: int) -> None:
         """End a pending hold: the tokens taken first are spent first, the others come back."""
         hold.status = status
-        hold.events.append((status, charged or hold.amount))
         late, left = 0, charged
         for lot, part in hold.taken:
             spent = min(part, left)
