@@ -36,6 +36,7 @@ COPY facefusion_site ./facefusion_site
 COPY accounts ./accounts
 COPY tokens ./tokens
 COPY inference ./inference
+COPY promotions ./promotions
 COPY locale ./locale
 COPY static ./static
 COPY templates ./templates

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils.translation import gettext_lazy as _
 
@@ -194,6 +194,17 @@ def subscribers_sql(*, plan: str, started_by: dt.date) -> tuple[str, tuple[Any, 
 
 def segment_sql(*, segment: Segment) -> tuple[str, tuple[Any, ...]]:
     """Like ``active_users_sql``, for the accounts of a segment."""
+    rows = _segment_users(segment).order_by().values("user_ref", "id")
+    sql, parameters = rows.query.sql_with_params()
+    return sql, tuple(parameters)
+
+
+def is_in_segment(*, segment: Segment) -> bool:
+    """Whether a segment has any account; with a ``user_id``, whether that one is in it."""
+    return _segment_users(segment).exists()
+
+
+def _segment_users(segment: Segment) -> QuerySet[User]:
     users = User.objects.filter(is_active=True, sandbox_of=None)
     conditions = {
         "plan": segment.plan,
@@ -202,9 +213,7 @@ def segment_sql(*, segment: Segment) -> tuple[str, tuple[Any, ...]]:
         "date_joined__lt": segment.joined_before,
         "pk": segment.user_id,
     }
-    users = users.filter(**{name: value for name, value in conditions.items() if value is not None})
-    sql, parameters = users.order_by().values("user_ref", "id").query.sql_with_params()
-    return sql, tuple(parameters)
+    return users.filter(**{name: value for name, value in conditions.items() if value is not None})
 
 
 def principal(*, name: str) -> tuple[int, Role]:

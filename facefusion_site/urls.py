@@ -10,6 +10,7 @@ from facefusion_site import error_pages, web
 urlpatterns = [
     path("", web.home, name="home"),
     path("studio/", web.studio, name="studio"),
+    path("claim", web.claim, name="claim"),
     path("", include("accounts.web.urls")),
     path("errors/", error_pages.error_list, name="error-list"),
     path("errors/<slug:code>", error_pages.error_detail, name="error-detail"),
@@ -24,6 +25,7 @@ urlpatterns = [
     path("api/v1/", include("tokens.api.price_urls")),
     path("api/v1/", include("tokens.api.wallet_urls")),
     path("api/v1/", include("inference.api.urls")),
+    path("api/v1/", include("promotions.api.urls")),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("api/<path:rest>", error_pages.no_such_api),
 ]

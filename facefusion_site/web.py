@@ -5,24 +5,29 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.types import Plan
+from facefusion_site.common import limits
+from facefusion_site.common.errors import DomainError
 from inference import selectors as inference_selectors
 from inference.errors import failure_text
 from inference.selectors import JobDetail
 from tokens import price_selectors
 from tokens import selectors as tokens_selectors
+from tokens import services as tokens_services
 from tokens.types import Operation, StatementLine
 
 _JOBS_SHOWN: Final = 6
@@ -76,6 +81,16 @@ class StatementRow:
     held_after: int
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimBox:
+    """The tokens of the day on the start page; the text is a local time with its zone."""
+
+    tokens: int
+    is_available: bool
+    available_at: dt.datetime
+    available_text: str
+
+
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
@@ -92,6 +107,7 @@ def home(request: HttpRequest) -> HttpResponse:
     page = tokens_selectors.statement(user_id=owner_id, limit=_LINES_SHOWN)
     context = {
         "balance": tokens_selectors.balance(user_id=owner_id),
+        "claim": _claim_box(owner_id),
         "jobs": [_job_card(detail) for detail in jobs],
         "statement": [_statement_row(line) for line in page.lines],
     }
@@ -118,6 +134,42 @@ def studio(request: HttpRequest) -> HttpResponse:
         "config": {"urls": urls, "limits": limits, "texts": _studio_texts()},
     }
     return render(request, "studio/studio.html", context)
+
+
+@never_cache
+@login_required
+@require_POST
+def claim(request: HttpRequest) -> HttpResponse:
+    """Claim the tokens of the day, by the button on the start page."""
+    user_id = request.user.pk
+    assert user_id is not None, "nobody comes here without signing in"
+    try:
+        limits.check(
+            request, group="daily-claim", rate="CLAIM_RATE", key="user", is_fail_open=True
+        )
+        claimed = tokens_services.claim_daily(
+            user_id=user_id, time_zone=request.POST.get("time_zone") or None
+        )
+    except DomainError as error:
+        messages.error(request, f"{error} {error.next_step}")
+    else:
+        text = _("%(tokens)d tokens are yours until midnight.") % {"tokens": claimed.claimed}
+        messages.success(request, text)
+    return redirect("home")
+
+
+def _claim_box(user_id: int) -> ClaimBox | None:
+    """The box on the start page; None where the plan has no tokens to claim."""
+    standing = tokens_services.daily_claim(user_id=user_id)
+    if not standing.tokens or standing.available_at is None:
+        return None
+    local = standing.available_at.astimezone(ZoneInfo(standing.time_zone))
+    return ClaimBox(
+        tokens=standing.tokens,
+        is_available=standing.is_available,
+        available_at=standing.available_at,
+        available_text=f"{local:%Y-%m-%d %H:%M} ({standing.time_zone})",
+    )
 
 
 def _job_card(detail: JobDetail) -> JobCard:

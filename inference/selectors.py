@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
+from django.db.models import Count, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -22,9 +23,11 @@ from inference.errors import AssetNotFoundError, JobNotFoundError, QuoteNotFound
 from inference.job_errors import InputsMissingError
 from inference.media_errors import AssetDeletedError
 from inference.models import UNSTARTED_STATUSES, MediaAsset, SwapJob, SwapQuote
+from inference.types import OutputMetric
 from tokens import selectors as tokens_selectors
 from tokens.types import Balance, HoldReceipt
 
+_MS_PER_S: Final = 1_000
 _QUOTE: Final = Columns(SwapQuote, alias="quote")
 _SOURCE: Final = Columns(MediaAsset, alias="source")
 _TARGET: Final = Columns(MediaAsset, alias="target")
@@ -272,6 +275,34 @@ def with_receipts(jobs: Sequence[SwapJob]) -> list[JobDetail]:
         for job in jobs
         if job.hold_id is not None
     ]
+
+
+def output_sql(
+    *, metric: OutputMetric, since: dt.datetime, before: dt.datetime
+) -> tuple[str, tuple[Any, ...]]:
+    """What accounts have produced in a time: a SELECT of ``owner_id`` and ``output``.
+
+    For set-based statements over all accounts at once; accounts without output are left out. Only
+    swaps that succeeded count, by the moment at which they finished.
+
+    Args:
+        metric: finished swaps, or full seconds of finished video.
+        since: the first moment that counts.
+        before: the first moment after those that count.
+
+    Returns:
+        The statement and its parameters.
+    """
+    done = SwapJob.objects.filter(
+        status=SwapJob.Status.SUCCEEDED, finished_at__gte=since, finished_at__lt=before
+    )
+    output = {
+        OutputMetric.JOBS: Count("pk"),
+        OutputMetric.VIDEO_SECONDS: Sum("result_duration_ms", default=0) / _MS_PER_S,
+    }[metric]
+    rows = done.order_by().values("owner_id").annotate(output=output)
+    sql, parameters = rows.query.sql_with_params()
+    return sql, tuple(parameters)
 
 
 def lapsed_job_ids(*, limit: int) -> list[uuid.UUID]:

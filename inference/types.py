@@ -8,6 +8,13 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 
+class OutputMetric(StrEnum):
+    """What an account has produced, in whole units."""
+
+    JOBS = "JOBS"
+    VIDEO_SECONDS = "VIDEO_SECONDS"
+
+
 class TargetFaces(StrEnum):
     """Which faces of the target are replaced."""
 

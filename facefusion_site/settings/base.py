@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "accounts",
     "tokens",
     "inference",
+    "promotions",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",

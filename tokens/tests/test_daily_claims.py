@@ -164,3 +164,17 @@ def test_the_endpoint(user, settings):
     cache.clear()
     codes = [client.post("/api/v1/daily-claim").status_code for _ in range(2)]
     assert codes == [409, 429]
+
+
+def test_the_button_on_the_start_page(user, client):
+    client.force_login(user)
+    page = client.get("/").content.decode()
+    assert "Claim 5 free tokens" in page
+    page = client.post("/claim", {"time_zone": "Asia/Shanghai"}, follow=True).content.decode()
+    assert "5 tokens are yours until midnight." in page
+    assert "(Asia/Shanghai)" in page
+    assert "Claim 5 free tokens" not in page
+    again = client.post("/claim", {"time_zone": ""}, follow=True).content.decode()
+    assert "were claimed before" in again
+    User.objects.filter(pk=user.pk).update(plan="vip")
+    assert "free tokens" not in client.get("/").content.decode()
