@@ -96,7 +96,7 @@ client: $(STAMP) ## Build the wheel of the Python client into dist/
 	@$(PY) -m uv build --quiet --wheel --out-dir dist clients/python
 
 # --- Measure --------------------------------------------------------------------------------------
-.PHONY: bench-api bench-ledger bench-engine bench-quality
+.PHONY: bench-api bench-ledger bench-engine bench-quality price-week
 bench-api: $(STAMP) ## Measure the API beside a bare Django view (ARGS=--quick: half a minute)
 	@$(PY) -m benchmarks.api $(ARGS)
 
@@ -108,6 +108,10 @@ bench-engine: $(STAMP) ## Measure the engine's speed and memory (ARGS=--quick: a
 
 bench-quality: $(STAMP) ## Measure how good swaps look, write docs/quality (ARGS=--quick: a shorter clip)
 	@$(PY) -m benchmarks.quality $(ARGS)
+
+price-week: $(STAMP) ## Make up a week of load, and draw what a price curve makes of it
+	@mkdir -p .data
+	@DJANGO_SETTINGS_MODULE=facefusion_site.settings.dev $(PY) -m benchmarks.price_week --load .data/price-week.csv --svg docs/images/price-week.svg
 
 # --- Check ----------------------------------------------------------------------------------------
 .PHONY: test test-ledger-long test-api-long check fmt fmt-check lint types imports migrations deploy-check schema schema-check messages messages-check errors errors-check

@@ -103,10 +103,9 @@ def load_of_spans(
             running[start] += 1
             running[ended] -= 1
     waiting_count = running_count = 0
-    for number in range(count):
-        at = since + number * _MINUTE
+    for number, first_of_all in enumerate(oldest):
+        moment = since + number * _MINUTE
         waiting_count += waiting[number]
         running_count += running[number]
-        waits_from = oldest[number]
-        waited_s = 0 if waits_from is None else int((at - waits_from).total_seconds())
-        yield at, Load(waited_s, waiting_count, running_count)
+        waited_s = 0 if first_of_all is None else int((moment - first_of_all).total_seconds())
+        yield moment, Load(waited_s, waiting_count, running_count)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from tokens.price_types import ORDINARY_BP, Curve, PricePoint
 
-_WIDTH: Final = 960
+_WIDTH: Final = 860
 _LEFT: Final = 64
 _RIGHT: Final = 16
 _PRICE_TOP: Final = 40
@@ -65,9 +65,12 @@ def draw(*, points: Sequence[PricePoint], curve: Curve, title: str) -> str:
     parts = [
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(summary(points))}</desc>",
-        _text(_LEFT, 24, title, size=16, weight=600),
+        _text(_LEFT, 24, _("Price in percent of the ordinary one"), size=13),
         *_days(price),
-        *(_level(price, bp, _percent(bp)) for bp in sorted({low_bp, ORDINARY_BP, high_bp})),
+        *(
+            _level(price, bp, _percent(bp))
+            for bp in sorted({curve.floor_bp, ORDINARY_BP, curve.cap_bp})
+        ),
         _steps(shown, price),
         _text(_LEFT, _WAIT_TOP - 14, _("Longest wait in minutes"), size=13),
         *(_level(wait, s, f"{s / 60:.0f}") for s in (0, wait_max)),
@@ -76,7 +79,8 @@ def draw(*, points: Sequence[PricePoint], curve: Curve, title: str) -> str:
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'width="100%" font-family="sans-serif" fill="currentColor">\n{body}\n</svg>\n'
+        f'width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" fill="currentColor">\n'
+        f"{body}\n</svg>\n"
     )
 
 
@@ -115,11 +119,9 @@ def _percent(bp: int) -> str:
     return f"{bp // 100} %"
 
 
-def _text(
-    x: float, y: float, text: str, *, size: int, weight: int = 400, anchor: str = "start"
-) -> str:
+def _text(x: float, y: float, text: str, *, size: int, anchor: str = "start") -> str:
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'
     )
 
@@ -138,10 +140,13 @@ def _level(scale: _Scale, value: float, label: str) -> str:
 
 
 def _days(scale: _Scale) -> list[str]:
-    """A line at each midnight of UTC, with its day."""
+    """A line at each midnight of UTC, with its day; and when the picture begins and ends."""
     end = scale.start + dt.timedelta(seconds=scale.seconds)
     day = scale.start.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    marks: list[str] = []
+    marks = [
+        _text(scale.x(at), _HEIGHT - 2, f"{at:%m-%d %H:%M} UTC", size=12, anchor=anchor)
+        for at, anchor in ((scale.start, "start"), (end, "end"))
+    ]
     while day <= end:
         if day >= scale.start:
             x = scale.x(day)

@@ -299,8 +299,6 @@ DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 
 # --- The product ----------------------------------------------------------------------------------
-TOKENS_PRICE_IMAGE = env.int("TOKENS_PRICE_IMAGE", default=1)
-TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
 # How long refunded tokens live on whose own lot has expired meanwhile.
 TOKENS_REFUND_GRACE_S = env.int("TOKENS_REFUND_GRACE_S", default=7 * 24 * 60 * 60)
 # Tokens that every VIP account gets each day; 0 switches the daily grant off.

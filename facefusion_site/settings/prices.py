@@ -4,6 +4,9 @@ import environ
 
 env = environ.Env()
 
+# Whole tokens a picture, and a started second of video, until a rate card is published.
+TOKENS_PRICE_IMAGE = env.int("TOKENS_PRICE_IMAGE", default=1)
+TOKENS_PRICE_VIDEO_SECOND = env.int("TOKENS_PRICE_VIDEO_SECOND", default=10)
 # How often the load is measured and the price decided anew.
 PRICE_TICK_S = env.int("PRICE_TICK_S", default=60)
 # A price measured longer ago counts no more: then the ordinary one is asked.

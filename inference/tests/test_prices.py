@@ -6,23 +6,23 @@ import datetime as dt
 import uuid
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import User
 from inference import load_selectors, scheduled_tasks, services
-from inference.models import SwapJob
+from inference.models import JobBatch, SwapJob
 from inference.tests import factories
 from inference.types import SwapOptions
 from tokens import price_selectors
 from tokens import services as tokens_services
-from tokens.models import PriceTick
 from tokens.price_types import Load
 from tokens.tests import rate_cards
 from tokens.tests.approvals import make_staff
 from tokens.types import Operation
 
+User = get_user_model()
 pytestmark = pytest.mark.django_db(transaction=True)
 FULL = Load(oldest_wait_s=3_600, waiting_count=50, running_count=2, utilisation_percent=100)
 IDLE = Load(oldest_wait_s=0, waiting_count=0, running_count=0)
@@ -81,8 +81,9 @@ def test_the_beat_measures_and_writes_the_price_down(user):
     factories.make_job(owner_id=user.pk)
     scheduled_tasks.measure_price()
     scheduled_tasks.measure_price()
-    (tick,) = PriceTick.objects.all()
-    assert (tick.card_version, tick.waiting_count, tick.is_change) == (1, 1, True)
+    now = timezone.now()
+    (point,) = price_selectors.ticks(since=now - dt.timedelta(minutes=1), until=now, version=1)
+    assert point.load.waiting_count == 1
 
 
 def test_past_load_is_told_by_the_spans_of_jobs():
@@ -160,7 +161,7 @@ def test_all_rows_of_a_batch_have_one_price(user):
         operation=Operation.IMAGE_SWAP,
         options=SwapOptions(),
     )
-    order = services.BatchOrder(rows=(row,) * 3, mode="SOFT_FAIL")
+    order = services.BatchOrder(rows=(row,) * 3, mode=JobBatch.Mode.SOFT_FAIL)
     preview = services.preview_job_batch(owner_id=user.pk, order=order)
     assert preview.tokens == 18
 

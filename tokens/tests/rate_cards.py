@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.utils import timezone
 
@@ -24,7 +25,8 @@ CURVE = Curve(
 
 
 def draft(**changes) -> RateCardDraft:
-    return RateCardDraft(**{"note": "spring", "prices": PRICES, "curve": CURVE} | changes)
+    given: dict[str, Any] = {"note": "spring", "prices": PRICES, "curve": CURVE}
+    return RateCardDraft(**given | changes)
 
 
 def propose(maker, **changes) -> RateCard:
