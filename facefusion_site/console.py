@@ -72,6 +72,22 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
             _list(_("Adjustments"), icon="tune", model="tokens_adjustment"),
         ),
         _group(
+            _("Prices"),
+            _link(
+                _("Price curve"),
+                icon="monitoring",
+                view="tokens_pricetick_curve",
+                scopes=(Scope.PRICES_READ,),
+            ),
+            _list(_("Rate cards"), icon="sell", model="tokens_ratecard"),
+            _link(
+                _("Calibration"),
+                icon="balance",
+                view="inference_jobmeter_calibration",
+                scopes=(Scope.PRICES_READ,),
+            ),
+        ),
+        _group(
             _("Books"),
             _link(
                 _("Reconciliation"),

@@ -33,6 +33,8 @@ BY_SERVICE = {
     "tokens.Wallet adjust": "tokens/tests/test_adjustments.py",
     "tokens.ApprovalPolicy add": "tokens/tests/test_approval_policies.py",
     "tokens.ApprovalPolicy change": "tokens/tests/test_approval_policies.py",
+    "tokens.RateCard add": "tokens/tests/test_rate_cards.py",
+    "tokens.PriceTick curve": "tokens/tests/test_rate_cards.py",
     "tokens.RechargeBatch new_recharge": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch pause": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch resume": "tokens/tests/test_recharge_batches.py",
@@ -41,7 +43,12 @@ BY_SERVICE = {
     "tokens.RechargeBatch reverse": "tokens/tests/test_recharge_batches.py",
 }
 # Buttons that lead to a page and change nothing.
-LINKS = {"accounts.User customer", "tokens.MonthClose exports"}
+LINKS = {
+    "accounts.User customer",
+    "inference.JobMeter calibration",
+    "inference.JobMeter effect",
+    "tokens.MonthClose exports",
+}
 
 
 @pytest.fixture

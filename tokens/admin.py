@@ -14,7 +14,9 @@ from tokens import (
     month_admin,
     plan_admin,
     policy_admin,
+    price_admin,
     proof_admin,
+    rate_card_admin,
     recharge_admin,
     wallet_admin,
 )
@@ -29,7 +31,9 @@ __all__ = [
     "month_admin",
     "plan_admin",
     "policy_admin",
+    "price_admin",
     "proof_admin",
+    "rate_card_admin",
     "recharge_admin",
     "wallet_admin",
 ]

@@ -6,7 +6,15 @@ the row, and each look at one is logged.
 
 from inference.admin.batches import JobBatchAdmin
 from inference.admin.jobs import SwapJobAdmin
+from inference.admin.prices import JobMeterAdmin
 from inference.admin.uploads import MediaAssetAdmin, SwapQuoteAdmin
 from inference.admin.workers import WorkerAdmin
 
-__all__ = ["JobBatchAdmin", "MediaAssetAdmin", "SwapJobAdmin", "SwapQuoteAdmin", "WorkerAdmin"]
+__all__ = [
+    "JobBatchAdmin",
+    "JobMeterAdmin",
+    "MediaAssetAdmin",
+    "SwapJobAdmin",
+    "SwapQuoteAdmin",
+    "WorkerAdmin",
+]
