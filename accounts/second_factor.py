@@ -175,9 +175,12 @@ def renew_recovery_codes(*, user_id: int) -> tuple[str, ...]:
     return _new_recovery_codes(user_id)
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def reset(*, user_id: int) -> None:
-    """Remove the authenticator, all recovery codes and all proofs of a user."""
+    """Remove the authenticator, all recovery codes and all proofs of a user.
+
+    Joins the caller's transaction, or owns one.
+    """
     Authenticator.objects.filter(user_id=user_id).delete()
     RecoveryCode.objects.filter(user_id=user_id).delete()
     StepUpGrant.objects.filter(user_id=user_id).delete()

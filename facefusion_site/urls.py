@@ -1,11 +1,11 @@
 """URL map of the whole site."""
 
-from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from facefusion_site import error_pages, web
+from facefusion_site.customers.console import console_urls
 
 urlpatterns = [
     path("", web.home, name="home"),
@@ -16,7 +16,7 @@ urlpatterns = [
     path("errors/<slug:code>", error_pages.error_detail, name="error-detail"),
     # One sign-in page, so one limit on guessing passwords.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
-    path("admin/", admin.site.urls),
+    path("admin/", console_urls()),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("accounts.api.webhook_urls")),

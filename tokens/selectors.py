@@ -164,7 +164,9 @@ def statement(*, user_id: int, limit: int, cursor: str | None = None) -> Stateme
         available = rows[0].wallet.available - rows[0].newer_available
         held = rows[0].wallet.held - rows[0].newer_held
     for row in rows[:limit]:
-        lines.append(StatementLine(transfer=transfer_view(row), available_after=available, held_after=held))
+        lines.append(
+            StatementLine(transfer=transfer_view(row), available_after=available, held_after=held)
+        )
         available -= row.available_change
         held -= row.held_change
     is_last = len(rows) <= limit

@@ -7,6 +7,7 @@ from accounts.services.api_keys import (
     revoke_api_key,
     rotate_api_key,
 )
+from accounts.services.factors import reset_second_factor
 from accounts.services.freezes import (
     freeze_account,
     lift_freeze,
@@ -69,6 +70,7 @@ __all__ = [
     "renew_sign_in",
     "replay_delivery",
     "replay_range",
+    "reset_second_factor",
     "revoke_api_key",
     "revoke_sign_ins",
     "rotate_api_key",

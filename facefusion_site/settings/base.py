@@ -377,6 +377,7 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": CONSOLE_COLOURS},
+    "COMMAND": {"search_callback": "facefusion_site.customers.search.find"},
     "DASHBOARD_CALLBACK": "facefusion_site.dashboard.overview",
     "SIDEBAR": {
         "show_search": True,

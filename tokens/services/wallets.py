@@ -153,21 +153,22 @@ def _move(wallet: Wallet, change: _Change) -> None:
             grounds=FreezeGrounds(code=FreezeCode.OTHER, reason=change.reason),
             actor_id=change.actor_id,
         )
-    elif change.to == Status.ACTIVE:
-        accounts_services.lift_freezes(
-            user_id=wallet.owner_id,
-            kind=FreezeKind.SPEND,
-            reason=change.reason,
-            actor_id=change.actor_id,
-        )
-    else:
-        ledger.move(
-            wallet=wallet,
-            to=change.to,
-            user_ref=change.user_ref,
-            actor_id=change.actor_id,
-            reason=change.reason.strip(),
-        )
+        return
+    if change.to == Status.ACTIVE and accounts_services.lift_freezes(
+        user_id=wallet.owner_id,
+        kind=FreezeKind.SPEND,
+        reason=change.reason,
+        actor_id=change.actor_id,
+    ):
+        return
+    # Closing; or the thaw of a wallet that was frozen before freezes had rows.
+    ledger.move(
+        wallet=wallet,
+        to=change.to,
+        user_ref=change.user_ref,
+        actor_id=change.actor_id,
+        reason=change.reason.strip(),
+    )
 
 
 def _check_proof(wallet: Wallet, unproven_tokens_max: int | None) -> None:
