@@ -144,9 +144,7 @@ def claim(request: HttpRequest) -> HttpResponse:
     user_id = request.user.pk
     assert user_id is not None, "nobody comes here without signing in"
     try:
-        limits.check(
-            request, group="daily-claim", rate="CLAIM_RATE", key="user", is_fail_open=True
-        )
+        limits.check(request, group="daily-claim", rate="CLAIM_RATE", key="user", is_fail_open=True)
         claimed = tokens_services.claim_daily(
             user_id=user_id, time_zone=request.POST.get("time_zone") or None
         )

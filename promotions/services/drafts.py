@@ -135,9 +135,9 @@ def _draft(row: Row, fields: tuple[str, ...], actor_id: int) -> Row:
     return row
 
 
-def _locked(promotion: Row, allowed: set[State]) -> Row:
-    rows = type(promotion)._default_manager.select_for_update(no_key=True)  # noqa: SLF001  # Django documents it
-    row = rows.get(pk=promotion.pk)
+def _locked(promotion: Campaign | RewardRule, allowed: set[State]) -> Campaign | RewardRule:
+    model = Campaign if isinstance(promotion, Campaign) else RewardRule
+    row = model.objects.select_for_update(no_key=True).get(pk=promotion.pk)
     if row.state not in allowed:
         raise PromotionStateError(
             _("It is “%(state)s”, which does not allow this.") % {"state": row.state.lower()},

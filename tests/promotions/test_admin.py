@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.tests.authenticators import code_of, enrol
 from accounts.types import Role
 from promotions.models import Campaign, RewardRule
-from promotions.tests.factories import hold_everything_up
+from tests.promotions.factories import hold_everything_up
 from tokens.models import AuditEvent, PlanRule, RechargeBatch
 from tokens.tests.factories import make_user
 from tokens.tests.recharges import available

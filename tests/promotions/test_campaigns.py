@@ -29,7 +29,7 @@ from promotions.errors import (
     PromotionStateError,
 )
 from promotions.models import Campaign
-from promotions.tests.factories import hold_everything_up, make_campaign
+from tests.promotions.factories import hold_everything_up, make_campaign
 from tokens.errors import MakerMayNotCheckError
 from tokens.models import AuditEvent, CreditLot, RechargeBatch, ScheduledGrant, Wallet
 from tokens.tests.commands import run

@@ -16,8 +16,8 @@ from facefusion_site.celery import app
 from inference.tests import factories as inference_factories
 from promotions import services
 from promotions.errors import PromotionInvalidError, PromotionStateError
-from promotions.tests.factories import again, finish, hold_everything_up, make_rule
 from promotions.types import Window, WindowKind, ended_windows, window_of
+from tests.promotions.factories import again, finish, hold_everything_up, make_rule
 from tokens.errors import GrantDayError, GrantTotalError
 from tokens.models import RechargeBatch
 from tokens.tests.commands import run

@@ -8,6 +8,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,6 @@ from rest_framework.test import APIClient
 
 from accounts import services as accounts_services
 from accounts.errors import TimeZoneUnknownError
-from accounts.models import User
 from accounts.types import ROLE_SCOPES, Role
 from tokens import services
 from tokens.grant_errors import DailyClaimTakenError, DailyClaimUnavailableError
@@ -27,6 +27,7 @@ from tokens.tests.test_plan_calendar import ZONES
 from tokens.tests.threads import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
+User = get_user_model()
 # Lots end by the database's clock: what is claimed must not have ended by now.
 START = timezone.now().replace(hour=10, minute=0) + dt.timedelta(days=2)
 

@@ -9,12 +9,12 @@ import time
 from functools import partial
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import User
 from accounts.types import Plan, Role
 from facefusion_site.celery import app
 from tokens import services
@@ -32,6 +32,7 @@ from tokens.tests.recharges import available
 from tokens.tests.threads import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
+User = get_user_model()
 grant = partial(services.grant_plan_cycle, plan=Plan.ENTERPRISE)
 
 
@@ -43,7 +44,7 @@ def noon(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
 
 
-def subscribe(*, since: dt.date | None = None, plan: str = "enterprise") -> User:
+def subscribe(*, since: dt.date | None = None, plan: str = "enterprise"):
     user = make_user()
     user.plan = plan
     user.plan_since = since or today()
@@ -170,8 +171,8 @@ def test_statement_and_function_agree_on_periods(db, anchors, day, months):
     with connection.cursor() as cursor:
         cursor.execute(due.sql, due.parameters)
         found = {row[0]: row[2:] for row in cursor.fetchall()}
-    for user in users:
-        begins, ends = cycle_of(anchor=user.plan_since, day=day, months=months)
+    for user, anchor in zip(users, anchors, strict=True):
+        begins, ends = cycle_of(anchor=anchor, day=day, months=months)
         midnight = dt.datetime.combine(ends, dt.time(), tzinfo=dt.UTC) - dt.timedelta(hours=8)
         assert found[user.pk] == (begins, 5, midnight)
     User.objects.filter(plan="enterprise").delete()
@@ -232,7 +233,7 @@ def test_a_retried_grant_rolls_over_too():
     assert granted.tokens_total == 120
 
 
-def spend(user: User, tokens: int) -> None:
+def spend(user, tokens: int) -> None:
     hold_id = services.place_hold(
         owner_id=user.pk,
         amount=tokens,
