@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,10 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_totp.admin import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import services, webhook_admin  # noqa: F401  # registers its screens
+from accounts import selectors, services, webhook_admin  # noqa: F401  # registers its screens
 from accounts.forms import IssueKeyForm
 from accounts.models import ApiKey, User
 from accounts.types import STAFF_ROLES, IssuedKey, Role
+from facefusion_site.common.changelists import MATCHES_MAX, CappedPaginator, IndexedSearchMixin
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.trail import record_row, state_of
 from facefusion_site.common.unfold import ModelAdmin, TabularInline, action, display
@@ -59,7 +61,7 @@ class ApiKeyInline(TabularInline[ApiKey, User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
+class UserAdmin(IndexedSearchMixin, DjangoUserAdmin[User], ModelAdmin[User]):
     """Accounts. They are switched off, never deleted: the ledger refers to them for ever."""
 
     form = UserChangeForm
@@ -78,8 +80,10 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     list_filter = ("role", "plan", "is_active", ("sandbox_of", admin.EmptyFieldListFilter))
     list_select_related = ("sandbox_of",)
     search_fields = ("username", "user_ref", "email")
-    search_help_text = _("user name, user_ref or e-mail")
-    ordering = ("-date_joined", "-pk")
+    search_help_text = _("how a user name, user_ref or e-mail begins")
+    # In the order of joining, without a sort of all of them.
+    ordering = ("-pk",)
+    paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
     filter_horizontal = ()
@@ -124,6 +128,10 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin[User]):
     @display(description=_("sandbox of"), ordering="sandbox_of", label=True)
     def sandbox_badge(self, user: User) -> str | None:
         return None if user.sandbox_of is None else user.sandbox_of.username
+
+    def matches(self, text: str) -> Q:
+        """By how a name, reference or address begins."""
+        return Q(pk__in=selectors.user_ids_beginning(text=text, limit=MATCHES_MAX))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Integrators store the reference, so it is fixed once the account exists.

@@ -91,6 +91,14 @@ def active_users_by_role(*, roles: Collection[str]) -> dict[str, set[int]]:
     return found
 
 
+def user_ids_beginning(*, text: str, limit: int) -> list[int]:
+    """Users whose user_ref, name or address begins so, in any case; by their indexes."""
+    begins = (
+        Q(user_ref__istartswith=text) | Q(username__istartswith=text) | Q(email__istartswith=text)
+    )
+    return list(User.objects.filter(begins).order_by().values_list("pk", flat=True)[:limit])
+
+
 def user_by_ref(*, user_ref: str) -> User:
     """The user with this public reference, active or not.
 

@@ -15,9 +15,8 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from accounts.console_permissions import may
 from accounts.types import Scope
@@ -140,10 +139,10 @@ def _alerts_of_books(
     if run is not None and not status.is_proven:
         run_url = reverse("admin:tokens_reconrun_change", args=[run.pk])
         yield Alert(
-            _t("The books do not balance: the newest proof failed."), run_url, is_urgent=True
+            gettext("The books do not balance: the newest proof failed."), run_url, is_urgent=True
         )
     elif run is None or now - run.started_at > PROVEN_WITHIN:
-        yield Alert(_t("The books were not proven lately."), runs_url, is_urgent=False)
+        yield Alert(gettext("The books were not proven lately."), runs_url, is_urgent=False)
     breaks = proof_selectors.open_breaks_count()
     if breaks:
         text = ngettext(
@@ -158,26 +157,26 @@ def _alerts_of_books(
             "%(count)d holds are past their deadline: is the scheduler running?",
             stale,
         )
-        url = reverse("admin:tokens_hold_changelist") + "?status__exact=PENDING"
+        url = reverse("admin:tokens_hold_changelist")
         yield Alert(text % {"count": stale}, url, is_urgent=True)
     is_behind = freshness.folded_at is None or now - freshness.folded_at > REPORTS_WITHIN
     if freshness.waiting_blocks and is_behind:
         yield Alert(
-            _t("The reports are behind: is the scheduler running?"),
+            gettext("The reports are behind: is the scheduler running?"),
             reverse("admin:finance_reconciliation"),
             is_urgent=False,
         )
 
 
 def _alerts_of_queues() -> Iterator[Alert]:
-    url = reverse("admin:inference_swapjob_changelist")
+    url = reverse("admin:inference_worker_operations")
     for queue in queue_selectors.queues():
         if queue.is_stuck:
-            text = _t("%(count)d wait in the queue “%(name)s”, and no worker takes them.")
+            text = gettext("%(count)d wait in the queue “%(name)s”, and no worker takes them.")
             told = text % {"count": queue.waiting_count, "name": queue.name}
             yield Alert(told, url, is_urgent=True)
         elif not queue.workers_count:
-            text = _t("No worker listens to the queue “%(name)s”.") % {"name": queue.name}
+            text = gettext("No worker listens to the queue “%(name)s”.") % {"name": queue.name}
             yield Alert(text, url, is_urgent=queue.name == "swaps")
 
 
@@ -186,7 +185,7 @@ def _money_cards(moved: Sequence[MovedDay], *, today: dt.date) -> list[Card]:
     owed = report_selectors.outstanding(expiring_before=until)
     month_granted = sum(day.granted for day in moved)
     month_spent = sum(day.spent for day in moved)
-    in_days = _t("%(tokens)s in %(days)d days")
+    in_days = gettext("%(tokens)s in %(days)d days")
     return [
         Card(
             _("Granted today"),
@@ -206,7 +205,7 @@ def _money_cards(moved: Sequence[MovedDay], *, today: dt.date) -> list[Card]:
             _("Expiring soon"),
             figure(owed.expiring),
             _("tokens"),
-            _t("in the next %(days)d days") % {"days": EXPIRING_DAYS},
+            gettext("in the next %(days)d days") % {"days": EXPIRING_DAYS},
         ),
     ]
 
@@ -219,8 +218,8 @@ def _money_chart(moved: Sequence[MovedDay]) -> Chart:
         data=_bars(
             [day.day for day in moved],
             {
-                (_t("granted"), "granted", "600"): [day.granted for day in moved],
-                (_t("spent"), "spent", "300"): [day.spent for day in moved],
+                (gettext("granted"), "granted", "600"): [day.granted for day in moved],
+                (gettext("spent"), "spent", "300"): [day.spent for day in moved],
             },
         ),
         table=FigureTable(
@@ -239,7 +238,7 @@ def _top_table(*, today: dt.date) -> FigureTable:
     first = today - dt.timedelta(days=TOP_DAYS - 1)
     return FigureTable(
         key="top-accounts",
-        caption=_t("Who spent most in %(days)d days, in tokens") % {"days": TOP_DAYS},
+        caption=gettext("Who spent most in %(days)d days, in tokens") % {"days": TOP_DAYS},
         head=[_("account"), _("paid jobs"), _("net")],
         rows=[
             [it.user_ref, figure(it.holds), figure(it.net)]
@@ -251,9 +250,9 @@ def _top_table(*, today: dt.date) -> FigureTable:
 
 def _strip(days: Sequence[DayProof]) -> list[StripDay]:
     texts = {
-        "passed": _t("%(day)s: the proof passed"),
-        "failed": _t("%(day)s: the proof failed"),
-        "none": _t("%(day)s: no proof"),
+        "passed": gettext("%(day)s: the proof passed"),
+        "failed": gettext("%(day)s: the proof failed"),
+        "none": gettext("%(day)s: no proof"),
     }
     return [
         StripDay(
@@ -270,13 +269,13 @@ def _strip(days: Sequence[DayProof]) -> list[StripDay]:
 def _job_cards(ended: Mapping[dt.date, Mapping[str, int]], *, now: dt.datetime) -> list[Card]:
     waiting = job_reports.open_by_status()
     latency = job_reports.latency(since=now - dt.timedelta(days=1))
-    sample = _t("of the last %(jobs)d jobs in 24 hours") % {"jobs": latency.jobs}
+    sample = gettext("of the last %(jobs)d jobs in 24 hours") % {"jobs": latency.jobs}
     return [
         Card(
             _("Waiting"),
             figure(waiting["QUEUED"] + waiting["AWAITING_INPUT"]),
             _("jobs"),
-            _t("%(jobs)d of them for their uploads") % {"jobs": waiting["AWAITING_INPUT"]},
+            gettext("%(jobs)d of them for their uploads") % {"jobs": waiting["AWAITING_INPUT"]},
         ),
         Card(_("Running"), figure(waiting["RUNNING"]), _("jobs")),
         _success_card(ended),
@@ -284,13 +283,15 @@ def _job_cards(ended: Mapping[dt.date, Mapping[str, int]], *, now: dt.datetime) 
             _("Wait in the queue"),
             _seconds(latency.wait_p50_s),
             _("seconds, median"),
-            _t("95 %% within %(seconds)s s, ") % {"seconds": _seconds(latency.wait_p95_s)} + sample,
+            gettext("95 %% within %(seconds)s s, ") % {"seconds": _seconds(latency.wait_p95_s)}
+            + sample,
         ),
         Card(
             _("Run time"),
             _seconds(latency.run_p50_s),
             _("seconds, median"),
-            _t("95 %% within %(seconds)s s, ") % {"seconds": _seconds(latency.run_p95_s)} + sample,
+            gettext("95 %% within %(seconds)s s, ") % {"seconds": _seconds(latency.run_p95_s)}
+            + sample,
         ),
     ]
 
@@ -303,7 +304,7 @@ def _success_card(ended: Mapping[dt.date, Mapping[str, int]]) -> Card:
         for day in ended.values()
     )
     rate = f"{100 * good / (good + bad):.1f}" if good + bad else "—"
-    note = _t("%(good)s succeeded, %(bad)s failed or expired in %(days)d days") % {
+    note = gettext("%(good)s succeeded, %(bad)s failed or expired in %(days)d days") % {
         "good": figure(good),
         "bad": figure(bad),
         "days": DAYS,

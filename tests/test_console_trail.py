@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PASSWORD = "calm-otter-4711"
 # Screens whose service writes the event: the test that sees it written.
 BY_SERVICE = {
+    "tokens.ExportJob order": "tokens/tests/test_export_jobs.py",
     "tokens.Wallet freeze": "tokens/tests/test_wallets.py",
     "tokens.Wallet unfreeze": "tokens/tests/test_wallets.py",
     "tokens.Wallet close": "tokens/tests/test_wallets.py",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from facefusion_site.common.changelists import IndexedSearchMixin, by_number, keys
 from facefusion_site.common.unfold import display
 from tokens import (
     approval_admin,
@@ -20,7 +23,7 @@ from tokens import (
     recharge_admin,
     wallet_admin,
 )
-from tokens.admin_base import LedgerModelAdmin
+from tokens.admin_base import LedgerModelAdmin, wallet_ids
 from tokens.models import Hold, Transfer
 
 __all__ = [
@@ -40,15 +43,20 @@ __all__ = [
 
 
 @admin.register(Transfer)
-class TransferAdmin(LedgerModelAdmin[Transfer]):
+class TransferAdmin(IndexedSearchMixin, LedgerModelAdmin[Transfer]):
     """The journal."""
 
     list_display = ("id", "kind_label", "wallet_owner", "amount", "origin", "recorded_at")
     list_filter = ("kind",)
     list_select_related = ("wallet__owner", "hold", "recharge_line")
     search_fields = ("=id", "wallet__owner__user_ref", "hold__reference")
-    search_help_text = _("transfer number, user_ref or reference")
+    search_help_text = _("transfer number, how a user_ref begins, or a whole reference")
     ordering = ("-id",)
+
+    def matches(self, text: str) -> Q:
+        """By number, by the wallets of people, or by the hold with this reference."""
+        hold_ids = keys(Hold.objects.filter(reference=text))
+        return by_number(text) | Q(wallet_id__in=wallet_ids(text)) | Q(hold_id__in=hold_ids)
 
     @display(
         description=_("kind"),
@@ -78,7 +86,7 @@ class TransferAdmin(LedgerModelAdmin[Transfer]):
 
 
 @admin.register(Hold)
-class HoldAdmin(LedgerModelAdmin[Hold]):
+class HoldAdmin(IndexedSearchMixin, LedgerModelAdmin[Hold]):
     """Tokens set aside."""
 
     list_display = (
@@ -90,11 +98,27 @@ class HoldAdmin(LedgerModelAdmin[Hold]):
         "placed_at",
         "expires_at",
     )
-    list_filter = ("status",)
     list_select_related = ("wallet__owner",)
     search_fields = ("reference", "wallet__owner__user_ref")
-    search_help_text = _("reference or user_ref")
-    ordering = ("-placed_at",)
+    search_help_text = _(
+        "Pending holds, the next deadline first. A whole reference, or how a user_ref begins, finds"
+        " others as well."
+    )
+    ordering = ("expires_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
+        """Those that nobody searches are the pending ones: an index of all by time would cost."""
+        holds = super().get_queryset(request)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name == (
+            "tokens_hold_changelist"
+        )
+        if is_list and not request.GET.get("q"):
+            return holds.filter(status=Hold.Status.PENDING)
+        return holds
+
+    def matches(self, text: str) -> Q:
+        """By reference, or by the wallets of people."""
+        return Q(reference=text) | Q(wallet_id__in=wallet_ids(text))
 
     @admin.display(description=_("wallet"), ordering="wallet__owner__user_ref")
     def wallet_owner(self, hold: Hold) -> str:

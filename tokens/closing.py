@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,8 +11,19 @@ from django.db import connection
 
 from tokens.models import MonthClose, ReconBreak, SnapshotDay
 
-HAS_TRANSFERS_SQL = """
-SELECT EXISTS (SELECT 1 FROM tokens_transfer WHERE effective_at >= %s AND effective_at < %s)
+# Materialised, so that it is planned for all rows of a month, by the block ranges of the index;
+# planned for the first row alone, it would read the journal from its beginning. One row is fetched.
+WITH_TRANSFERS_SQL = """
+SELECT m.month FROM unnest(%(months)s::date[]) AS m(month)
+ CROSS JOIN LATERAL (
+       WITH entries AS MATERIALIZED (
+           SELECT 1 FROM tokens_transfer
+            WHERE effective_at >= m.month::timestamp AT TIME ZONE 'UTC'
+              AND effective_at < (m.month + interval '1 month') AT TIME ZONE 'UTC'
+       )
+       SELECT EXISTS (SELECT 1 FROM entries) AS is_used
+       ) found
+ WHERE found.is_used
 """
 MONTHS_SHOWN = 24
 
@@ -45,6 +57,16 @@ class MonthStanding:
         return self.closed is None and not self.blockers
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What decides whether months can be closed; ``used`` are months with transfers."""
+
+    closed: dict[dt.date, MonthClose]
+    last_snapshot: dt.date | None
+    used: frozenset[dt.date]
+    has_breaks: bool
+
+
 def bounds(month: dt.date) -> tuple[dt.datetime, dt.datetime]:
     """The first moment of a month in UTC, given by its first day, and that of the next."""
     first_moment = dt.time(tzinfo=dt.UTC)
@@ -54,6 +76,11 @@ def bounds(month: dt.date) -> tuple[dt.datetime, dt.datetime]:
     )
 
 
+def month_before(month: dt.date) -> dt.date:
+    """The first day of the month before."""
+    return (month - dt.timedelta(days=1)).replace(day=1)
+
+
 def month_after(month: dt.date) -> dt.date:
     """The first day of the next month."""
     return (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
@@ -61,47 +88,56 @@ def month_after(month: dt.date) -> dt.date:
 
 def blockers(*, month: dt.date, now: dt.datetime) -> tuple[Blocker, ...]:
     """Everything that stands in the way of closing an open month, given by its first day."""
-    _start, end = bounds(month)
-    found = []
-    if now < end:
-        found.append(Blocker.NOT_ENDED)
-    last_day = (end - dt.timedelta(days=1)).date()
-    if not SnapshotDay.objects.filter(day__gte=last_day).exists():
-        found.append(Blocker.NOT_RECONCILED)
-    before = (month - dt.timedelta(days=1)).replace(day=1)
-    is_open = not MonthClose.objects.filter(month=before, reopened_at__isnull=True).exists()
-    if is_open and _has_transfers(before):
-        found.append(Blocker.PREVIOUS_OPEN)
-    if ReconBreak.objects.exclude(status=ReconBreak.Status.RESOLVED).exists():
-        found.append(Blocker.BREAKS_OPEN)
-    return tuple(found)
+    return _blockers(month, now=now, facts=_facts([month]))
 
 
 def month_standings(*, now: dt.datetime) -> list[MonthStanding]:
     """The months from the first that was added up to the current one, newest first."""
     this_month = now.astimezone(dt.UTC).date().replace(day=1)
-    rows = MonthClose.objects.filter(reopened_at__isnull=True).select_related("closed_by")
-    closed = {row.month: row for row in rows.order_by("-month")[:MONTHS_SHOWN]}
     first_day = SnapshotDay.objects.order_by("day").values_list("day", flat=True).first()
-    oldest = min([this_month, *closed, *([first_day.replace(day=1)] if first_day else [])])
-    newest_closed = max(closed, default=None)
-    standings: list[MonthStanding] = []
-    month = this_month
-    while month >= oldest and len(standings) < MONTHS_SHOWN:
-        row = closed.get(month)
-        standings.append(
-            MonthStanding(
-                month=month,
-                closed=row,
-                blockers=() if row else blockers(month=month, now=now),
-                can_reopen=row is not None and month == newest_closed,
-            )
+    oldest = min(this_month, (first_day or this_month).replace(day=1))
+    months = [this_month]
+    while months[-1] > oldest and len(months) < MONTHS_SHOWN:
+        months.append(month_before(months[-1]))
+    facts = _facts(months)
+    newest_closed = max(facts.closed, default=None)
+    return [
+        MonthStanding(
+            month=month,
+            closed=facts.closed.get(month),
+            blockers=() if month in facts.closed else _blockers(month, now=now, facts=facts),
+            can_reopen=month == newest_closed,
         )
-        month = (month - dt.timedelta(days=1)).replace(day=1)
-    return standings
+        for month in months
+    ]
 
 
-def _has_transfers(month: dt.date) -> bool:
+def _facts(months: Sequence[dt.date]) -> _Facts:
+    """What decides about these months. Four queries."""
+    rows = MonthClose.objects.filter(reopened_at__isnull=True).select_related("closed_by")
+    before = [month_before(month) for month in months]
     with connection.cursor() as cursor:
-        cursor.execute(HAS_TRANSFERS_SQL, bounds(month))
-        return bool(cursor.fetchone()[0])
+        cursor.execute(WITH_TRANSFERS_SQL, {"months": before})
+        used = frozenset(month for (month,) in cursor.fetchall())
+    return _Facts(
+        closed={row.month: row for row in rows},
+        last_snapshot=SnapshotDay.objects.order_by("-day").values_list("day", flat=True).first(),
+        used=used,
+        has_breaks=ReconBreak.objects.exclude(status=ReconBreak.Status.RESOLVED).exists(),
+    )
+
+
+def _blockers(month: dt.date, *, now: dt.datetime, facts: _Facts) -> tuple[Blocker, ...]:
+    _start, end = bounds(month)
+    last_day = (end - dt.timedelta(days=1)).date()
+    before = month_before(month)
+    found = []
+    if now < end:
+        found.append(Blocker.NOT_ENDED)
+    if facts.last_snapshot is None or facts.last_snapshot < last_day:
+        found.append(Blocker.NOT_RECONCILED)
+    if before in facts.used and before not in facts.closed:
+        found.append(Blocker.PREVIOUS_OPEN)
+    if facts.has_breaks:
+        found.append(Blocker.BREAKS_OPEN)
+    return tuple(found)

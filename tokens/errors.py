@@ -194,7 +194,7 @@ class MonthNotClosableError(DomainError):
     code = "month_not_closable"
     http_status = 409
     title = _("The month cannot be closed yet")
-    next_step = _("Reconcile, close the months in their order, then try again.")
+    next_step = _("Reconcile, resolve breaks, close the months in their order, then try again.")
 
 
 class MonthNotClosedError(DomainError):

@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console_permissions import may, require
@@ -178,10 +178,10 @@ def _state(job: ExportJob) -> dict[str, Any]:
     percent = 100 * job.rows_done // total if total else 100 * (job.status == Status.DONE)
     text = job.get_status_display()
     if job.status == Status.RUNNING and total is not None:
-        text = _t("Writing: %(done)s of %(total)s rows") % {
+        text = gettext("Writing: %(done)s of %(total)s rows") % {
             "done": f"{job.rows_done:,}",
             "total": f"{total:,}",
         }
     elif job.status == Status.DONE:
-        text = _t("Ready: %(done)s rows") % {"done": f"{job.rows_done:,}"}
+        text = gettext("Ready: %(done)s rows") % {"done": f"{job.rows_done:,}"}
     return {"status": job.status, "percent": percent, "text": text}

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.console_permissions import require
@@ -200,7 +200,7 @@ def _source_totals(days: Sequence[SourceDay]) -> FigureTable:
         caption=_("The whole range by source, in tokens"),
         head=[_("source"), _("opening"), _("in"), _("out"), _("closing")],
         rows=rows,
-        foot=[_t("Total"), *map(figure, map(sum, zip(*lines.values(), strict=True)))]
+        foot=[gettext("Total"), *map(figure, map(sum, zip(*lines.values(), strict=True)))]
         if lines
         else [],
         empty=_("Nothing moved on these days."),
@@ -237,7 +237,7 @@ def _totals_table(totals: Sequence[Spent]) -> FigureTable:
             [it.operation or "—", figure(it.charged), figure(it.refunded), figure(it.net)]
             for it in totals
         ],
-        foot=[_t("Total"), *map(figure, (*sums, sums[0] - sums[1]))] if totals else [],
+        foot=[gettext("Total"), *map(figure, (*sums, sums[0] - sums[1]))] if totals else [],
         empty=_("Nothing was spent on these days."),
     )
 
@@ -292,13 +292,13 @@ def _liability_table(expiring: Sequence[Expiring]) -> FigureTable:
         ],
         rows=[
             [
-                week.isoformat() if week else _t("never"),
+                week.isoformat() if week else gettext("never"),
                 *(figure(line.get(source, 0)) for source in sources),
                 figure(sum(line.values())),
             ]
             for week, line in _by_week(expiring).items()
         ],
-        foot=[_t("Total"), *map(figure, totals), figure(sum(totals))] if expiring else [],
+        foot=[gettext("Total"), *map(figure, totals), figure(sum(totals))] if expiring else [],
         empty=_("Nobody owns a token."),
     )
 

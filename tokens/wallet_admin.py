@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,10 +17,11 @@ from accounts import step_up
 from accounts.console_permissions import may
 from accounts.errors import StepUpRequiredError
 from accounts.types import Scope
+from facefusion_site.common.changelists import IndexedSearchMixin
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import action, display
 from tokens import services, wallet_selectors
-from tokens.admin_base import LedgerModelAdmin
+from tokens.admin_base import LedgerModelAdmin, wallet_ids
 from tokens.models import Adjustment, Wallet
 from tokens.wallet_forms import AdjustForm, CloseForm, WalletStepForm
 from tokens.wallets import AdjustmentOrder, AdjustmentPreview, AdjustmentView, WalletView
@@ -29,16 +31,20 @@ Status = Wallet.Status
 
 
 @admin.register(Wallet)
-class WalletAdmin(LedgerModelAdmin[Wallet]):
+class WalletAdmin(IndexedSearchMixin, LedgerModelAdmin[Wallet]):
     """What everybody has."""
 
     list_display = ("owner", "status_label", "available", "held", "total", "opened_at")
     list_filter = ("status",)
     list_select_related = ("owner",)
     search_fields = ("owner__user_ref", "owner__username")
-    search_help_text = _("user_ref or user name")
+    search_help_text = _("how a user_ref, user name or e-mail begins")
     ordering = ("-id",)
     actions_detail: ClassVar[tuple[str, ...]] = ("adjust", "freeze", "unfreeze", "close")
+
+    def matches(self, text: str) -> Q:
+        """By the owner."""
+        return Q(pk__in=wallet_ids(text))
 
     @admin.display(description=_("total"))
     def total(self, wallet: Wallet) -> int:

@@ -6,7 +6,7 @@ import uuid
 from typing import ClassVar, Final, TypeVar
 
 import structlog
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
@@ -14,6 +14,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
+from accounts import selectors as accounts_selectors
+from facefusion_site.common.changelists import (
+    MATCHES_MAX,
+    CappedPaginator,
+    IndexedSearchMixin,
+    by_uuid,
+)
 from facefusion_site.common.unfold import ModelAdmin
 from inference import downloads, storage
 from inference.models import SwapJob
@@ -24,14 +31,21 @@ LIST_PICTURE_PX: Final = 56
 PAGE_PICTURE_PX: Final = 200
 
 
-class InferenceModelAdmin(ModelAdmin[Row]):
+class InferenceModelAdmin(IndexedSearchMixin, ModelAdmin[Row]):
     """Read-only, and fast on large tables."""
 
     show_full_result_count = False
     list_per_page = 50
     ordering = ("-created_at", "-id")
     search_fields: ClassVar[tuple[str, ...]] = ("=id", "owner__user_ref", "owner__username")
-    search_help_text = _("id, user_ref or user name")
+    search_help_text = _("a whole id, or how a user_ref, user name or e-mail begins")
+    id_columns: ClassVar[tuple[str, ...]] = ("pk",)
+    paginator = CappedPaginator
+
+    def matches(self, text: str) -> Q:
+        """By a whole id, or by the owner."""
+        owner_ids = accounts_selectors.user_ids_beginning(text=text, limit=MATCHES_MAX)
+        return by_uuid(text, *self.id_columns) | Q(owner_id__in=owner_ids)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

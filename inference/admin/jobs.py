@@ -59,7 +59,8 @@ class SwapJobAdmin(InferenceModelAdmin[SwapJob]):
     list_filter = ("status", "error_code")
     list_select_related = ("owner", "quote")
     search_fields = ("=id", "=quote__id", "owner__user_ref", "owner__username")
-    search_help_text = _("job id, quote id, user_ref or user name")
+    search_help_text = _("a whole job or quote id, or how a user_ref, name or e-mail begins")
+    id_columns = ("pk", "quote_id")
     actions = ("requeue", "cancel", "stop_and_refund")
     fieldsets = (
         (_("Pictures"), {"fields": ("pictures",)}),

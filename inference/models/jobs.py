@@ -256,6 +256,11 @@ class SwapJob(models.Model):
                 condition=Q(finished_at__isnull=False),
             ),
             models.Index(
+                name="swapjob_fruitless_newest",
+                fields=["status", "-created_at", "-id"],
+                condition=Q(status__in=["FAILED", "BLOCKED", "CANCELED", "EXPIRED"]),
+            ),
+            models.Index(
                 name="swapjob_succeeded_newest",
                 fields=["-finished_at"],
                 condition=Q(status="SUCCEEDED"),

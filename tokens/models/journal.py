@@ -165,7 +165,25 @@ class Transfer(models.Model):
                 condition=Q(hold__isnull=False),
             ),
         ]
-        indexes = [models.Index(name="transfer_wallet_journal", fields=["wallet", "-id"])]
+        indexes = [
+            models.Index(name="transfer_wallet_journal", fields=["wallet", "-id"]),
+            # Kinds that are rare: the others are found at the end of the journal at once.
+            models.Index(
+                name="transfer_rare_kinds",
+                fields=["kind", "-id"],
+                condition=Q(
+                    kind__in=[
+                        "OVERRUN",
+                        "EXPIRE",
+                        "REGRANT",
+                        "REFUND",
+                        "REVERSE",
+                        "CREDIT",
+                        "DEBIT",
+                    ]
+                ),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Transfer {self.pk}"
