@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import datetime as dt
 import math
 import random
@@ -22,7 +21,7 @@ MACHINES = 4
 JOB_S = 30.0
 SEED = 7
 # Jobs a minute at the middle of an ordinary day; four machines do eight.
-USUAL = 3.7
+USUAL = 4.0
 THURSDAY, SATURDAY = 3, 5
 
 
@@ -77,14 +76,11 @@ def main() -> None:
     loads = []
     with options.load.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["at", "oldest_wait_s", "waiting_count", "running_count", "utilisation_percent"]
-        )
+        writer.writerow(["at", "oldest_wait_s", "waiting_count", "running_count"])
         for at, load in load_of_spans(spans=spans(), since=START, until=until):
-            used = min(100, 100 * load.running_count // MACHINES)
-            loads.append((at, dataclasses.replace(load, utilisation_percent=used)))
+            loads.append((at, load))
             writer.writerow(
-                [at.isoformat(), load.oldest_wait_s, load.waiting_count, load.running_count, used]
+                [at.isoformat(), load.oldest_wait_s, load.waiting_count, load.running_count]
             )
     curve = Curve(floor_bp=8_000, cap_bp=25_000, off_peak=(OffPeak(60, 7 * 60),))
     points = tokens_services.simulate_prices(loads=loads, curve=curve)
