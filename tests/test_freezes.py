@@ -286,8 +286,9 @@ def test_bad_orders_are_refused_with_their_field(user, risk):
         freeze(User(pk=2**31 - 1), "api", risk)
     with pytest.raises(FreezeNotFoundError):
         services.lift_freeze(freeze_id=uuid.uuid4(), reason="why", actor_id=risk.pk)
-    with pytest.raises(NoteInvalidError):
+    with pytest.raises(NoteInvalidError) as unsaid:
         services.write_note(user_id=user.pk, author_id=risk.pk, text="  ")
+    assert unsaid.value.code == "note_invalid"
     assert AccountFreeze.objects.count() == 0
 
 

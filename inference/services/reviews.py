@@ -41,8 +41,9 @@ def blurred_picture(*, job_id: uuid.UUID, which: JobPicture) -> bytes:
     with Image.open(io.BytesIO(thumbnail)) as picture:
         few = picture.convert("RGB")
     few.thumbnail((_BLURRED_SIDE_PX, _BLURRED_SIDE_PX))
-    scale = _SHOWN_SIDE_PX / max(few.size)
-    shown = few.resize(tuple(max(1, round(side * scale)) for side in few.size))
+    width, height = few.size
+    scale = _SHOWN_SIDE_PX / max(width, height)
+    shown = few.resize((max(1, round(width * scale)), max(1, round(height * scale))))
     out = io.BytesIO()
     shown.filter(ImageFilter.GaussianBlur(_SHOWN_SIDE_PX / _BLURRED_SIDE_PX / 2)).save(out, "JPEG")
     return out.getvalue()
