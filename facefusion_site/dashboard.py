@@ -37,11 +37,11 @@ REPORTS_WITHIN: Final = dt.timedelta(minutes=20)
 MONEY: Final = (Scope.AUDIT_READ, Scope.WALLETS_READ)
 WORK: Final = (Scope.OPERATIONS_READ, Scope.SUPPORT_READ)
 OUTCOMES: Final = {
-    SwapJob.Status.SUCCEEDED: "600",
-    SwapJob.Status.FAILED: "300",
-    SwapJob.Status.BLOCKED: "800",
-    SwapJob.Status.CANCELED: "200",
-    SwapJob.Status.EXPIRED: "400",
+    SwapJob.Status.SUCCEEDED: "primary-600",
+    SwapJob.Status.FAILED: "red-600",
+    SwapJob.Status.BLOCKED: "orange-600",
+    SwapJob.Status.CANCELED: "base-400",
+    SwapJob.Status.EXPIRED: "orange-300",
 }
 DAY_SIGNS: Final = {"passed": "✓", "failed": "✕", "none": "—"}
 
@@ -67,12 +67,16 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars over days, and the same figures as a table for those who do not see bars."""
+    """Figures over days, and the same as a table for those who do not see bars.
+
+    ``legend`` has the label and the colour of each series, a variable of the console's style.
+    """
 
     key: str
     title: Text
     explanation: Text
     data: str
+    legend: Sequence[tuple[str, str]]
     table: FigureTable
 
 
@@ -211,17 +215,19 @@ def _money_cards(moved: Sequence[MovedDay], *, today: dt.date) -> list[Card]:
 
 
 def _money_chart(moved: Sequence[MovedDay]) -> Chart:
+    # What is drawn first lies on top.
+    series = [
+        ((gettext("spent"), "orange-600"), [day.spent for day in moved]),
+        ((gettext("granted"), "primary-600"), [day.granted for day in moved]),
+    ]
     return Chart(
         key="tokens-by-day",
         title=_("Tokens by day"),
-        explanation=_("Tokens that were granted and spent for good each day, without sandboxes."),
-        data=_bars(
-            [day.day for day in moved],
-            {
-                (gettext("granted"), "granted", "600"): [day.granted for day in moved],
-                (gettext("spent"), "spent", "300"): [day.spent for day in moved],
-            },
+        explanation=_(
+            "Tokens that were granted (bars) and spent for good (line) each day, without sandboxes."
         ),
+        data=_series([day.day for day in moved], series, lines=1),
+        legend=[key for key, _values in series],
         table=FigureTable(
             key="tokens-by-day-table",
             caption=_("Tokens by day"),
@@ -239,7 +245,7 @@ def _top_table(*, today: dt.date) -> FigureTable:
     return FigureTable(
         key="top-accounts",
         caption=gettext("Who spent most in %(days)d days, in tokens") % {"days": TOP_DAYS},
-        head=[_("account"), _("paid jobs"), _("net")],
+        head=[_("Account"), _("paid jobs"), _("net")],
         rows=[
             [it.user_ref, figure(it.holds), figure(it.net)]
             for it in report_selectors.top_accounts(first=first, last=today, limit=TOP)
@@ -316,15 +322,16 @@ def _job_chart(
     ended: Mapping[dt.date, Mapping[str, int]], *, first: dt.date, last: dt.date
 ) -> Chart:
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
-    counts = {
-        (str(status.label), "ended", colour): [ended.get(day, {}).get(status, 0) for day in days]
+    series = [
+        ((str(status.label), colour), [ended.get(day, {}).get(status, 0) for day in days])
         for status, colour in OUTCOMES.items()
-    }
+    ]
     return Chart(
         key="jobs-by-day",
         title=_("Jobs by day"),
         explanation=_("Jobs by the day on which they ended and how, without sandboxes."),
-        data=_bars(days, counts),
+        data=_series(days, series),
+        legend=[key for key, _values in series],
         table=FigureTable(
             key="jobs-by-day-table",
             caption=_("Jobs by day"),
@@ -337,18 +344,28 @@ def _job_chart(
     )
 
 
-def _bars(days: Sequence[dt.date], series: Mapping[tuple[str, str, str], Sequence[int]]) -> str:
-    """Data of the console's chart: by label, stack and shade of the main colour, a value a day."""
+def _series(
+    days: Sequence[dt.date],
+    series: Sequence[tuple[tuple[str, str], Sequence[int]]],
+    *,
+    lines: int = 0,
+) -> str:
+    """Data of the console's chart: by label and colour a value a day.
+
+    The first ``lines`` series are drawn as lines, the others as bars upon each other.
+    """
     datasets = [
         {
             "label": label,
             "data": list(values),
-            "stack": stack,
-            "backgroundColor": f"var(--color-primary-{shade})",
+            "type": "line" if number < lines else "bar",
+            "stack": "line" if number < lines else "bars",
+            "backgroundColor": f"var(--color-{colour})",
+            "borderColor": f"var(--color-{colour})",
             "displayYAxis": True,
             "maxTicksXLimit": 10,
         }
-        for (label, stack, shade), values in series.items()
+        for number, ((label, colour), values) in enumerate(series)
     ]
     labels = [f"{day:%m-%d}" for day in days]
     return json.dumps({"labels": labels, "datasets": datasets})

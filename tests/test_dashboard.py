@@ -65,7 +65,7 @@ def test_it_shows_what_moved_and_what_ran(context_of):
     assert line == [customer.user_ref, "1", "7"]
     bars = json.loads(context["money_chart"].data)["datasets"]
     # The last bar of the granted tokens is the figure of the table's first line.
-    assert bars[0]["data"][-1] == 100
+    assert bars[1]["data"][-1] == 100
     assert context["money_chart"].table.rows[0][1] == "100"
     assert [day.outcome for day in context["strip"]][-2:] == ["none", "passed"]
 

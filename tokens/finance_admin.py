@@ -248,7 +248,7 @@ def _spent_table(rows: Sequence[Spent]) -> FigureTable:
         caption=_("By day, account and operation, in tokens; the newest day first"),
         head=[
             _("day"),
-            _("account"),
+            _("Account"),
             _("operation"),
             _("paid jobs"),
             _("charged"),
