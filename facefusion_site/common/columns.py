@@ -28,6 +28,7 @@ class Columns(Generic[Row]):
     def __init__(self, model: type[Row], *, alias: str) -> None:
         self._model: Final = model
         self._fields: Final = model._meta.concrete_fields  # noqa: SLF001  # documented by Django
+        self._names: Final = [field.attname for field in self._fields]
         self.sql: Final = ", ".join(f'{alias}."{field.column}"' for field in self._fields)
         self.count: Final = len(self._fields)
 
@@ -36,8 +37,7 @@ class Columns(Generic[Row]):
         converted = list(values)
         for position, convert in self._converters:
             converted[position] = convert(converted[position])
-        names = [field.attname for field in self._fields]
-        return self._model.from_db(connection.alias, names, converted)
+        return self._model.from_db(connection.alias, self._names, converted)
 
     @cached_property
     def _converters(self) -> list[tuple[int, Convert]]:
