@@ -16,6 +16,12 @@ from tokens.models.approvals import (
     ApproverRole,
 )
 from tokens.models.breaks import ReconBreak
+from tokens.models.drafts import (
+    RechargeDraft,
+    RechargeDraftFile,
+    RechargeDraftRow,
+    UserSegment,
+)
 from tokens.models.exports import ExportJob
 from tokens.models.grants import ScheduledGrant
 from tokens.models.holds import Hold, HoldEvent
@@ -71,6 +77,9 @@ __all__ = [
     "RateCard",
     "RechargeBatch",
     "RechargeChunk",
+    "RechargeDraft",
+    "RechargeDraftFile",
+    "RechargeDraftRow",
     "RechargeLine",
     "ReconBreak",
     "ReconRun",
@@ -81,5 +90,6 @@ __all__ = [
     "SealedEvent",
     "SnapshotDay",
     "Transfer",
+    "UserSegment",
     "Wallet",
 ]
