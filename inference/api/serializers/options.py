@@ -157,7 +157,7 @@ class SwapOptionsSerializer(serializers.Serializer[Any]):
         required=False,
         help_text=_(
             "The engine's options by part: detector, landmarker, selector, swapper, masks, "
-            "face_enhancer, colour, tracker."
+            "face_enhancer, frame_enhancer, colour, tracker."
         ),
     )
     video = VideoOptionsSerializer(required=False)
