@@ -151,7 +151,8 @@ def prove(*, user_id: int, code: str, credential: str | None) -> datetime:
 def device_id(*, user_id: int) -> int | None:
     """Which authenticator the user has; another one after a reset and a new enrolment."""
     devices = Authenticator.objects.filter(user_id=user_id, confirmed=True)
-    return devices.order_by("pk").values_list("pk", flat=True).first()
+    found: int | None = devices.order_by("pk").values_list("pk", flat=True).first()
+    return found
 
 
 def proven_at(*, user_id: int, credential: str) -> datetime | None:

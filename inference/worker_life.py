@@ -43,7 +43,8 @@ class WorkerLife:
             host=socket.gethostname(),
             pid=os.getpid(),
             queues=tuple(sorted(consumer.app.amqp.queues.consume_from)),
-            concurrency=int(consumer.controller.concurrency or 1),
+            # What is asked for on the command line means nothing to a solo pool.
+            concurrency=int(consumer.pool.num_processes),
             provider=", ".join(settings.ORT_PROVIDERS),
         )
         self._stopped.clear()
@@ -91,7 +92,8 @@ class WorkerLife:
         for queue in queues:
             consumer.call_soon(change, queue)
         self._is_draining = must_drain
-        log.info("inference.worker.draining" if must_drain else "inference.worker.resumed")
+        # Somebody told it to, which whoever reads the log of an idle worker wants to know.
+        log.warning("inference.worker.draining" if must_drain else "inference.worker.resumed")
 
 
 def _uses_gpu() -> bool:

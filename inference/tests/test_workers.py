@@ -117,6 +117,7 @@ def test_queues_tell_what_waits_since_when_and_for_whom(settings):
     swaps, money, webhooks = queue_selectors.queues()
     assert (swaps.name, money.name, webhooks.name) == ("swaps", "money", "webhooks")
     assert (swaps.waiting_count, swaps.parked_count, swaps.running_count) == (2, 2, 0)
+    assert swaps.oldest_age_s is not None
     assert 299 <= swaps.oldest_age_s <= 310
     assert swaps.is_stuck
     assert (money.waiting_count, money.oldest_age_s, money.is_stuck) == (0, None, False)
@@ -232,6 +233,7 @@ def test_batches_are_listed_with_the_states_of_their_jobs(django_assert_max_num_
         page = client.get(listed).content.decode()
     assert page.count("Queued 2") == 2
     link = re.search(r'href="(/admin/inference/swapjob/\?batch__id__exact=[0-9a-f-]+)"', page)
+    assert link is not None
     assert client.get(link[1]).content.decode().count("/change/") >= 2
     assert client.get(reverse("admin:inference_jobbatch_change", args=[made[0]])).status_code == 200
 

@@ -2,8 +2,18 @@
 // name but that of their icon. Here they become buttons, in all pages of the console at once.
 
 const LABELS = {
-  en: { dock_to_right: "Show or hide the menu", close: "Close the menu" },
-  zh: { dock_to_right: "显示或隐藏菜单", close: "关闭菜单" },
+  en: {
+    dock_to_right: "Show or hide the menu",
+    close: "Close the menu",
+    search: "Search",
+    face_retouching_natural: "Overview",
+  },
+  zh: {
+    dock_to_right: "显示或隐藏菜单",
+    close: "关闭菜单",
+    search: "搜索",
+    face_retouching_natural: "概览",
+  },
 };
 const CLICKED = "[x-on\\:click]:not(button, input, select, textarea, label, summary, a[href])";
 const ICON = ".material-symbols-outlined";
@@ -23,6 +33,14 @@ function toButton(element, labels) {
 document.addEventListener("DOMContentLoaded", () => {
   const labels = document.documentElement.lang.startsWith("zh") ? LABELS.zh : LABELS.en;
   for (const element of document.querySelectorAll(CLICKED)) toButton(element, labels);
+  // Links and buttons that are nothing but an icon, large enough for a finger.
+  for (const control of document.querySelectorAll("a[href], button")) {
+    const icon = control.querySelector(ICON);
+    const label = icon && labels[icon.textContent.trim()];
+    if (!label || control.textContent.trim() !== icon.textContent.trim()) continue;
+    if (!control.hasAttribute("aria-label")) control.setAttribute("aria-label", label);
+    control.style.minWidth = control.style.minHeight = "24px";
+  }
   // The name of an icon is no text for people.
   for (const icon of document.querySelectorAll(ICON)) {
     if (!icon.matches(CLICKED)) icon.setAttribute("aria-hidden", "true");
