@@ -245,6 +245,8 @@ def _studio_texts() -> dict[str, Any]:
             "canceled": gettext("The swap was canceled."),
             "succeeded": gettext("The result was deleted."),
         },
+        "cancel_free": gettext("Nothing is charged. You get back: {refunded}."),
+        "cancel_part": gettext("Charged for what is done: {settled}. You get back: {refunded}."),
         "receipt": gettext("Charged: {tokens}. Given back: {refunded}."),
         "offline": gettext("The connection is lost. Trying again…"),
         "unreachable": gettext("The server cannot be reached. Check the connection, try again."),

@@ -22,6 +22,7 @@ from inference import face_handlers, handlers, tasks
 from inference.models import SwapJob
 from inference.tests import real_engine
 from tests.browsers import CONTRAST, DESKTOP, PASSWORD, PHONE, POLICY, needs_chromium, shoot
+from tokens import selectors as tokens_selectors
 from tokens import services as tokens_services
 from tokens.types import RechargeItem, RechargeMode, RechargeRequest
 
@@ -262,6 +263,43 @@ def test_a_person_swaps_a_video_with_the_keyboard(open_page, worker, mia, tmp_pa
     assert length_s == pytest.approx(1.0, abs=0.1)
     expect(page.get_by_alt_text("The picture after the swap")).to_be_hidden()
     shoot(page, f"studio-video-result-{name}")
+
+
+def test_a_person_cancels_a_waiting_swap_with_the_keyboard_in_chinese(open_page, worker, mia):
+    page = open_page(PHONE, locale="zh-CN")
+    page.goto("/login/?next=/studio/")
+    page.keyboard.type("mia")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(STUDIO_URL)
+    page.locator("#source-file").set_input_files(SOURCE)
+    page.locator("#target-file").set_input_files(TARGET)
+    run = page.get_by_role("button", name="开始换脸")
+    expect(run).to_be_enabled()
+    worker.clear()
+    run.press("Enter")
+    cancel = page.locator("[data-part=cancel]")
+    dialog = page.get_by_role("dialog")
+    expect(cancel).to_be_visible()
+
+    cancel.press("Enter")
+    expect(dialog).to_contain_text("1")
+    assert page.evaluate(CONTRAST) == []
+    shoot(page, "studio-cancel-zh")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert SwapJob.objects.get().status == SwapJob.Status.QUEUED
+
+    cancel.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-part=problem]")).to_be_visible()
+    expect(page.locator("[data-part=order-panel]")).to_be_visible()
+    job = SwapJob.objects.get()
+    assert job.status == SwapJob.Status.CANCELED
+    assert tokens_selectors.balance(user_id=mia.pk).available == 5
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 // carries the job's id, so a reload or a shared bookmark shows the same job.
 
 import { Api, Problem, Unreachable, fill } from "./api.js";
+import { CancelDialog } from "./cancel-dialog.js";
 import { Compare } from "./compare.js";
 import { FacePicker } from "./face-picker.js";
 import { PictureSlot } from "./picture-slot.js";
@@ -15,6 +16,7 @@ class Studio {
   #quoting = 0;
   #watching = 0;
   #isFollowing = false;
+  #jobId = null;
 
   constructor(root, config) {
     this.root = root;
@@ -28,6 +30,7 @@ class Studio {
       return new PictureSlot(slot, { api: this.api, config, takesVideos });
     });
     this.compare = new Compare(this.#part("compare"));
+    this.cancelDialog = new CancelDialog(this.#part("cancel-dialog"), { api: this.api, config });
     this.picker = new FacePicker(this.#part("picker"), { api: this.api, config });
     this.picker.addEventListener("open", () => this.#offerFaces());
     this.picker.addEventListener("change", () => {
@@ -40,6 +43,7 @@ class Studio {
     }
     this.#part("faces").addEventListener("change", () => this.price());
     this.#part("run").addEventListener("click", () => this.run());
+    this.#part("cancel").addEventListener("click", () => this.cancel());
     this.#part("again").addEventListener("click", () => this.again());
     document.addEventListener("paste", (event) => this.#paste(event));
   }
@@ -170,10 +174,26 @@ class Studio {
     }
   }
 
+  /** Cancel the job that is followed; whoever watches it then sees its end. */
+  async cancel() {
+    this.#clearProblem();
+    try {
+      if (await this.cancelDialog.ask(this.#jobId)) {
+        this.#part("cancel").disabled = true;
+      }
+    } catch (error) {
+      if (error.code !== "job_finished") {
+        this.#refuse(error);
+      }
+    }
+  }
+
   /** Follow a job to its end. */
   async watch(first) {
     const watching = ++this.#watching;
     this.#isFollowing = true;
+    this.#jobId = first.id;
+    this.#part("cancel").disabled = false;
     let job = first;
     for (let polls = 0; job.finished_at === null; polls += 1) {
       this.#showProgress(job);
@@ -260,6 +280,7 @@ class Studio {
 
   #hideProgress() {
     this.#isFollowing = false;
+    this.cancelDialog.close();
     this.#part("progress-panel").hidden = true;
     this.#part("order-panel").hidden = false;
   }
