@@ -26,6 +26,7 @@ from accounts.errors import (
     TokenInvalidError,
     UserInactiveError,
 )
+from accounts.freeze_errors import ApiFrozenError
 from accounts.permissions import HasScope, IsSignedInWithoutKey
 from accounts.types import MONEY_SCOPES
 from facefusion_site.common.drf import PROBLEM_TYPE
@@ -41,6 +42,7 @@ from facefusion_site.common.errors import (
 Operation = dict[str, Any]
 
 CREDENTIAL_ERRORS: Final = (
+    ApiFrozenError,
     ApiKeyAddressRefusedError,
     ApiKeyInvalidError,
     ApiKeyExpiredError,

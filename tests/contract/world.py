@@ -12,10 +12,11 @@ from django.db import transaction
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import services as accounts_services
+from accounts.freeze_types import FreezeCode, FreezeGrounds, FreezeKind
 from accounts.models import User, WebhookDelivery
 from accounts.tests import authenticators
 from accounts.types import ROLE_SCOPES, Role
-from inference import face_handlers, handlers, services, transitions
+from inference import face_handlers, handlers, sandbox_media, services, transitions
 from inference.models import AssetFace, FaceSearch, SwapJob
 from inference.services import batches
 from inference.tests import factories, real_engine
@@ -29,6 +30,9 @@ from tokens.wallets import AdjustmentOrder
 
 TOKENS = 500
 WAITING_TOKENS = 100_000
+FROZEN = "frozen"
+FROZEN_ACCOUNT = "frozen account"
+MAGIC_ID = str(next(iter(sandbox_media.MEDIA)))
 HOOK = "https://hooks.example.com/facefusion"
 Headers = dict[str, str]
 
@@ -66,6 +70,17 @@ class World:
         """The path with the usual ids for its parameters."""
         return re.sub(r"{(\w+)}", lambda match: self.known(path, match[1])[0], path)
 
+    def headers_of(self, caller: str) -> Headers:
+        """What this caller sends; asking for the frozen one freezes the owner's wallet."""
+        if caller != FROZEN:
+            return self.callers[caller]
+        tokens_services.freeze_wallet(
+            user_ref=self.people["owner"].user_ref,
+            reason="why",
+            actor_id=self.people["operator"].pk,
+        )
+        return self.callers["owner"]
+
     def owned(self) -> set[str]:
         """Ids that nobody but the owner may ever be shown."""
         kinds = ("asset_id", "face_id", "job_id", "quote_id", "endpoint_id", "event_id")
@@ -73,7 +88,7 @@ class World:
             self.ids[kind] for kind in (*kinds, "delivery_id", "key_id", "jobs/batches/batch_id")
         }
         listed |= {one for kind in kinds for one in self.others.get(kind, [])}
-        return listed - {self.ids["foreign_asset_id"]}
+        return listed - {self.ids["foreign_asset_id"], MAGIC_ID}
 
 
 def build() -> World:
@@ -109,13 +124,27 @@ def _register(world: World) -> None:
     world.callers["read key"] = _key(owner, readable)
     world.callers["write key"] = _key(owner, ROLE_SCOPES[Role.USER] - readable)
     world.callers["anonymous"] = {}
+    world.callers["test key"] = _key(owner, ROLE_SCOPES[Role.USER], is_test=True)
+    tokens_services.refill_sandbox(owner_id=User.objects.get(sandbox_of=owner).pk)
+    kept_out = factories.make_user()
+    world.callers[FROZEN_ACCOUNT] = _key(kept_out, ROLE_SCOPES[Role.USER])
+    for kind in (FreezeKind.LOGIN, FreezeKind.API):
+        frozen = accounts_services.freeze_account(
+            user_id=kept_out.pk,
+            kind=kind,
+            grounds=FreezeGrounds(code=FreezeCode.OTHER, reason="to be looked at"),
+            actor_id=world.people["chief"].pk,
+        )
+    world.ids["freeze_id"] = str(frozen.pk)
     spare = accounts_services.issue_api_key(user_id=owner.pk, name="spare", scopes=readable)
     world.ids |= {"key_id": str(spare.id), "user_ref": world.people["other"].user_ref}
     world.others["user_ref"] = [owner.user_ref, world.people["operator"].user_ref]
 
 
-def _key(user: User, scopes: Any) -> Headers:
-    issued = accounts_services.issue_api_key(user_id=user.pk, name="contract", scopes=scopes)
+def _key(user: User, scopes: Any, *, is_test: bool = False) -> Headers:
+    issued = accounts_services.issue_api_key(
+        user_id=user.pk, name="contract", scopes=scopes, is_test=is_test
+    )
     return {"Authorization": f"Bearer {issued.key}"}
 
 
@@ -176,7 +205,12 @@ def _upload(world: World) -> None:
         "foreign_asset_id": str(foreign.pk),
         "signature": parse_qs(urlsplit(announced.target.url).query)["signature"][0],
     }
-    world.others["asset_id"] = [str(source.pk), str(foreign.pk), str(announced.asset.pk)]
+    world.others["asset_id"] = [
+        str(source.pk),
+        str(foreign.pk),
+        str(announced.asset.pk),
+        MAGIC_ID,
+    ]
 
 
 def _swap(world: World) -> None:
