@@ -92,13 +92,13 @@ def test_failed_job_names_its_error_and_its_refund(client, user):
     assert [row["kind"] for row in data["receipt"]["transfers"]] == ["hold", "release"]
 
 
-def test_polling_costs_three_queries_and_answers_304_while_nothing_changes(
+def test_polling_costs_two_queries_and_answers_304_while_nothing_changes(
     client, user, django_assert_num_queries
 ):
     job = factories.make_job(owner_id=user.pk)
     claim = factories.take(job)
 
-    with django_assert_num_queries(3):  # the job with its quote, the transfers, the hold
+    with django_assert_num_queries(2):  # the job with its quote, the hold with its transfers
         first = client.get(f"{URL}/{job.pk}")
     etag = first.headers["ETag"]
     same = client.get(f"{URL}/{job.pk}", headers={"if-none-match": etag})
@@ -190,13 +190,13 @@ def test_unknown_job_looks_like_somebody_elses(client):
 
 
 @pytest.mark.parametrize("jobs_count", [1, 6])
-def test_list_costs_three_queries_whatever_its_length(
+def test_list_costs_two_queries_whatever_its_length(
     client, user, jobs_count, django_assert_num_queries
 ):
     expected = [str(factories.make_job(owner_id=user.pk).pk) for _ in range(jobs_count)]
     factories.make_job(owner_id=factories.make_user(tokens=1).pk)
 
-    with django_assert_num_queries(3):  # the jobs with their quotes, the transfers, the holds
+    with django_assert_num_queries(2):  # the jobs with their quotes, the holds with their transfers
         answer = client.get(URL)
 
     assert sorted(item["id"] for item in answer.data["items"]) == sorted(expected)
