@@ -45,11 +45,12 @@ class DecisionPageMixin(LedgerModelAdmin[Row]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the row; or do what one of its forms asks for, and show it again."""
+        # First, so that nobody learns which ids there are.
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
-        if not self.has_view_permission(request, row):
-            raise PermissionDenied
         refused: dict[str, Any] = {}
         if request.method == "POST":
             done = self.act(request, row)

@@ -121,11 +121,11 @@ class ExportJobAdmin(LedgerModelAdmin[ExportJob]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Progress, and the download for whoever ordered it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         job = self.get_object(request, object_id)
         if job is None:
             raise Http404
-        if not self.has_view_permission(request, job):
-            raise PermissionDenied
         basis = {"recorded": _("When it was written"), "effective": _("When it takes effect")}
         return self._page(
             request,
