@@ -45,7 +45,7 @@ _TARGETS: Final = (
     Target("identity_transfer", 0.25),
     Target("pose_error_percent", 1.8, is_more_better=False),
     Target("seam_ratio", 1.15, is_more_better=False),
-    Target("edge_delta_e", 7.5, is_more_better=False),
+    Target("edge_delta_e", 4.5, is_more_better=False),
     Target("flicker_ratio", 0.9, is_more_better=False),
     Target("onto_itself_similarity_source", 0.93),
 )

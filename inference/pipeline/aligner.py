@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.pipeline.filters import resize, to_levels
+from inference.pipeline.filters import blur, to_levels
 from inference.pipeline.types import Doubles, Floats, Image, Landmarks, require_mesh
 
 #: Points as fractions of the crop's side: image-left and -right eye, nose, mouth corners. The loose
@@ -53,6 +53,9 @@ TEMPLATES: Final[dict[str, tuple[tuple[float, float], ...]]] = {
 }
 # Point-wise sampling skips pixels when it shrinks by more than about this factor.
 _UNFILTERED_SCALE_MIN: Final = 0.9
+# Of the Gaussian before it, in the wider pixels' own measure: a little more than an area mean has.
+_SIGMA_OF_SHRINKING: Final = 0.35
+_REACH_SIGMAS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,32 +188,38 @@ def warp(
     Returns:
         float32 of the asked size, same value range as the input.
     """
-    if scale_of(matrix) < _UNFILTERED_SCALE_MIN:
-        image, matrix = _shrink_part(image, matrix, size_px)
-    elif image.dtype != np.float32:
-        # Converting a whole frame for one face would cost more than the warp.
+    if image.dtype != np.float32 or scale_of(matrix) < _UNFILTERED_SCALE_MIN:
+        # Converting and filtering a whole frame for one face would cost more than the warp.
         low, high = _part_of(image, matrix, size_px)
         image = image[low[1] : high[1], low[0] : high[0]]
         matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low])
+        image, matrix = _filtered(image, matrix)
     floats = np.asarray(image, dtype=np.float32)
     # What bicubic sampling overshoots is clipped on rounding.
     warped = cv2.warpAffine(floats, matrix, size_px, flags=interpolation, borderMode=border)
     return np.asarray(warped, dtype=np.float32)
 
 
-def _shrink_part(
-    image: Image | Floats, matrix: Doubles, size_px: tuple[int, int]
-) -> tuple[Floats, Doubles]:
-    """Shrink the part of the picture that is needed, and correct the matrix for it."""
-    low, high = _part_of(image, matrix, size_px)
-    part = np.asarray(image[low[1] : high[1], low[0] : high[0]], dtype=np.float32)
-    small_size = np.maximum(np.rint((high - low) * scale_of(matrix)), 1).astype(int)
-    small = resize(part, size_px=(int(small_size[0]), int(small_size[1])))
-    # Pixel centres: small = (part + 0.5) * factor - 0.5, so part = (small + 0.5) / factor - 0.5.
-    step = (high - low) / small_size
-    shift = low + 0.5 * step - 0.5
-    linear = matrix[:, :2] * step
-    return small, np.column_stack([linear, matrix[:, :2] @ shift + matrix[:, 2]])
+def _filtered(image: Image | Floats, matrix: Doubles) -> tuple[Image | Floats, Doubles]:
+    """Take out what a smaller copy cannot show, and correct the matrix for it.
+
+    By the mean of whole squares of pixels while it shrinks to a half or less, which is fast; what
+    is left, less than an octave, by a narrow Gaussian.
+    """
+    factor = int(1 / scale_of(matrix))
+    if factor > 1:
+        height, width = (max(1, side // factor) for side in image.shape[:2])
+        whole = image[: height * factor, : width * factor]
+        image = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+        # Pixel centres: small = (large + 0.5) / factor - 0.5.
+        shift = np.full(2, 0.5 * factor - 0.5)
+        matrix = np.column_stack([matrix[:, :2] * factor, matrix[:, :2] @ shift + matrix[:, 2]])
+    scale = scale_of(matrix)
+    if scale < _UNFILTERED_SCALE_MIN:
+        floats = np.asarray(image, dtype=np.float32)
+        sigma = _SIGMA_OF_SHRINKING * (1 / scale**2 - 1) ** 0.5
+        image = blur(floats, sigma=sigma, reach_sigmas=_REACH_SIGMAS)
+    return image, matrix
 
 
 def _part_of(
