@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from benchmarks.engine.sets import ModelSet
 from inference.pipeline.job import SwapRequest, prepare_job
+from inference.pipeline.sessions.loading import noise_feed
 from inference.pipeline.swap_video import (
     VideoPaths,
     VideoRun,
@@ -22,6 +23,7 @@ from inference.pipeline.swap_video import (
     for_video,
     swap_video,
 )
+from inference.pipeline.swappers.mesh import KEYS
 from inference.pipeline.types import Image
 from inference.pipeline.video.colour import FrameConverter
 from inference.pipeline.video.decode import DecodeRange, FrameReader
@@ -37,7 +39,10 @@ LIMITS: Final = VideoLimits(
     frames_max=100_000,
     fps_max=120.0,
 )
+#: In place of a clip: a process only runs models.
+MODELS_ALONE: Final = "models"
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_MODEL_RUNS: Final = 150
 _WARM_UP_FRAMES: Final = 5
 _CHILD_TIMEOUT_S: Final = 3600
 
@@ -192,12 +197,26 @@ def measure_file(
     return run, report
 
 
+def measure_models(models: ModelSet) -> FileRun:
+    """Run the built-in swapper's session again and again, as many times as a clip has frames."""
+    model = models.pool.get(KEYS[0])
+    feed = noise_feed(model)
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(_MODEL_RUNS):
+        model.run(feed)
+    return FileRun(_MODEL_RUNS, time.perf_counter() - wall, time.process_time() - cpu)
+
+
 def run_children(
-    paths: Sequence[Path], *, model_dir: Path, workers_count: int = 1, cores: Sequence[int] = ()
+    paths: Sequence[Path | str],
+    *,
+    model_dir: Path,
+    workers_count: int = 1,
+    cores: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """Swap clips in fresh processes at the same time; what each one measured.
 
-    With ``cores`` each process keeps to one of them.
+    With ``cores`` each process keeps to one of them; for ``MODELS_ALONE`` see the child.
     """
     children = [
         subprocess.Popen(  # noqa: S603 - this interpreter and this package

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ import cv2
 
 from benchmarks.engine.clips import FULL_HD, HD, SMALL, SOURCE, ClipSize, photo, write_clip
 from benchmarks.engine.measuring import (
+    MODELS_ALONE,
     decode_clip,
     measure_copy,
     measure_file,
@@ -30,6 +32,9 @@ _TARGETS: Final = (
     Target("scaling_2_processes", 1.6),
     Target("peak_mib_grows_by_length", 1.1, is_more_better=False),
 )
+#: What can be measured by itself: one thread with the built-in and with heavy models, whole runs
+#: from file to file, two processes, memory.
+PARTS: Final = ("stages", "heavy", "files", "scaling", "memory")
 _FACES: Final = (0, 1, 3)
 _SMALL_FPS: Final = 10
 
@@ -48,12 +53,12 @@ FULL: Final = Plan(frames_count=125, heavy_frames_count=9, repeats_count=3, leng
 QUICK: Final = Plan(frames_count=40, heavy_frames_count=7, repeats_count=1, lengths_s=(5, 20))
 
 
-def measure(*, is_quick: bool, with_heavy: bool) -> None:
+def measure(*, is_quick: bool, parts: Collection[str] = PARTS) -> None:
     """Measure, and print tables and one line of JSON to the standard output.
 
     Args:
         is_quick: shorter clips, measured once.
-        with_heavy: also with stand-ins that have about the arithmetic of the real models.
+        parts: of ``PARTS``, which to measure.
     """
     # As in a worker: several frames at a time, and one thread for each.
     cv2.setNumThreads(1)
@@ -61,17 +66,21 @@ def measure(*, is_quick: bool, with_heavy: bool) -> None:
     report = Report("engine", _TARGETS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clips = _make_clips(folder, plan)
         builtin = builtin_set(folder / "models")
-        _stages(report, builtin, clips, plan.frames_count, plan.repeats_count)
-        if with_heavy:
+        clips = {} if set(parts) == {"memory"} else _make_clips(folder, plan)
+        if "stages" in parts:
+            _stages(report, builtin, clips, plan.frames_count, plan.repeats_count)
+        if "heavy" in parts:
             say("building heavy stand-ins (half a gigabyte)")
             heavy = heavy_set(folder / "models")
             only_hd = {place: path for place, path in clips.items() if place[0] == HD}
             _stages(report, heavy, only_hd, plan.heavy_frames_count, 1)
-        _file_to_file(report, builtin, clips, plan)
-        _scaling(report, clips[HD, 1], folder / "models", plan)
-        _memory(report, folder, plan)
+        if "files" in parts:
+            _file_to_file(report, builtin, clips, plan)
+        if "scaling" in parts:
+            _scaling(report, clips[HD, 1], folder / "models", plan)
+        if "memory" in parts:
+            _memory(report, folder, plan)
     report.finish()
 
 
@@ -175,20 +184,30 @@ def _scaling(report: Report, path: Path, model_dir: Path, plan: Plan) -> None:
         say("scaling is left out: there is only one core")
         return
     say("scaling over processes")
-    ratios, rows = [], []
+    # What the machine itself gives: two sessions of ONNX Runtime that have nothing in common.
+    names = {"scaling_2_processes": str(path), "scaling_2_processes_of_models": MODELS_ALONE}
+    ratios: dict[str, list[float]] = {name: [] for name in names}
+    rows = []
     for _ in range(plan.repeats_count):
-        (alone,) = run_children([path], model_dir=model_dir, cores=cores)
-        both = run_children([path, path], model_dir=model_dir, cores=cores)
-        single = alone["frames_count"] / alone["wall_s"]
-        double = sum(one["frames_count"] / one["wall_s"] for one in both)
-        ratios.append(double / single)
-        rows.append([single, double, double / single])
-    report.add("scaling_2_processes", statistics.median(ratios))
+        for name, what in names.items():
+            singles = [_speed([what], model_dir, [core]) for core in cores]
+            double = _speed([what, what], model_dir, cores)
+            ratios[name].append(double / statistics.mean(singles))
+            rows.append([name, *singles, double, ratios[name][-1]])
+    medians = {name: report.add(name, statistics.median(found)) for name, found in ratios.items()}
+    whole, models = medians.values()
+    report.add("scaling_2_processes_by_models", whole / models)
     print_table(
-        "720p, one face, from file to file, each process on one core",
-        ["fps of one process", "fps of two together", "ratio"],
+        "720p, one face, from file to file, each process on one core; and models alone",
+        ["what", "one on the first core", "on the second", "two together", "ratio"],
         rows,
     )
+
+
+def _speed(what: Sequence[str], model_dir: Path, cores: Sequence[int]) -> float:
+    """Frames, or runs, a second of all processes together, each on its core."""
+    told = run_children(what, model_dir=model_dir, cores=cores)
+    return sum(one["frames_count"] / one["wall_s"] for one in told)
 
 
 def _memory(report: Report, folder: Path, plan: Plan) -> None:

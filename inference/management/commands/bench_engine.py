@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 
 class Command(BaseCommand):
@@ -19,10 +19,21 @@ class Command(BaseCommand):
         """How much is measured."""
         parser.add_argument("--quick", action="store_true", help="shorter clips, measured once")
         parser.add_argument("--no-heavy", action="store_true", help="leave the heavy stand-ins out")
+        parser.add_argument(
+            "--only",
+            action="append",
+            metavar="PART",
+            help="stages, heavy, files, scaling or memory; several times for several",
+        )
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Measure and print."""
         # The benchmarks lie beside the apps; no other command needs to load them.
-        from benchmarks.engine.suite import measure  # noqa: PLC0415
+        from benchmarks.engine.suite import PARTS, measure  # noqa: PLC0415
 
-        measure(is_quick=options["quick"], with_heavy=not options["no_heavy"])
+        wanted = set(options["only"] or PARTS)
+        if unknown := sorted(wanted - set(PARTS)):
+            raise CommandError(f"'{unknown[0]}' is none of: {', '.join(PARTS)}")
+        if options["no_heavy"]:
+            wanted.discard("heavy")
+        measure(is_quick=options["quick"], parts=wanted)

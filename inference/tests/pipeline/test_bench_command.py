@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from benchmarks.engine import suite
 
@@ -25,6 +25,7 @@ def test_every_figure_is_measured(monkeypatch, capsys):
         "fps_tracked_720p_1face_per_thread",
         "cpu_end_to_end_by_parts",
         "scaling_2_processes",
+        "scaling_2_processes_by_models",
         "peak_mib_grows_by_length",
         "fps_file_to_file_builtin_1080p_3faces",
     }
@@ -33,3 +34,13 @@ def test_every_figure_is_measured(monkeypatch, capsys):
     assert 0 < figures["ort_share_builtin_1face"] < 1
     assert not any("heavy" in name for name in figures)
     assert any(line.startswith("| ort_share_builtin_1face") for line in told)
+
+
+def test_one_part_is_measured_alone_and_an_unknown_one_is_refused(monkeypatch, capsys):
+    plan = suite.Plan(frames_count=7, heavy_frames_count=0, repeats_count=1, lengths_s=(1, 2))
+    monkeypatch.setattr(suite, "QUICK", plan)
+    call_command("bench_engine", "--quick", "--only", "memory")
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert figures.keys() == {"peak_mib_1s", "peak_mib_2s", "peak_mib_grows_by_length"}
+    with pytest.raises(CommandError, match="'speed' is none of: stages"):
+        call_command("bench_engine", "--only", "speed")
