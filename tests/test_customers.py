@@ -177,7 +177,8 @@ def test_the_timeline_shows_everything_once_in_order_and_by_kind(customer, clien
         assert text in kinds, text
     assert kinds.count("Frozen") == 2
     assert "192.0.2.77" in page
-    moments = re.findall(r'datetime="([^"]+)"', page[page.index('id="timeline"') :])
+    timeline = page[page.index('id="timeline"') :].partition("</ol>")[0]
+    moments = re.findall(r'datetime="([^"]+)"', timeline)
     assert moments == sorted(moments, reverse=True)
     # By kind, and masked for who need not know the address.
     assert "192.0.2.…" in text_of(browser(Role.SUPPORT), customer, kind="sign_ins")
@@ -318,7 +319,7 @@ def test_pictures_are_blurred_until_somebody_asks_on_record(customer):
         blurred = staff.get(reverse("admin:customer_picture", args=[job.pk, which]))
         shown = staff.post(reverse("admin:customer_reveal", args=[job.pk, which]))
         assert (blurred.status_code, shown.status_code) == (200, 200)
-        assert blurred["Cache-Control"] == shown["Cache-Control"] == "private, no-store"
+        assert all("no-store" in answer["Cache-Control"] for answer in (blurred, shown))
         smooth, clear = (
             Image.open(io.BytesIO(answer.content)).convert("L").resize((64, 64))
             for answer in (blurred, shown)
