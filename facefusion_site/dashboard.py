@@ -22,7 +22,6 @@ from accounts.console_permissions import may
 from accounts.types import Scope
 from facefusion_site.common.tables import FigureTable, Text, figure
 from inference import job_reports, queue_selectors
-from inference.models import SwapJob
 from tokens import approval_selectors, proof_selectors, report_selectors
 from tokens.proof_selectors import DayProof, ProofStatus
 from tokens.report_selectors import Freshness, MovedDay
@@ -36,12 +35,12 @@ PROVEN_WITHIN: Final = dt.timedelta(hours=36)
 REPORTS_WITHIN: Final = dt.timedelta(minutes=20)
 MONEY: Final = (Scope.AUDIT_READ, Scope.WALLETS_READ)
 WORK: Final = (Scope.OPERATIONS_READ, Scope.SUPPORT_READ)
-OUTCOMES: Final = {
-    SwapJob.Status.SUCCEEDED: "primary-600",
-    SwapJob.Status.FAILED: "red-600",
-    SwapJob.Status.BLOCKED: "orange-600",
-    SwapJob.Status.CANCELED: "base-400",
-    SwapJob.Status.EXPIRED: "orange-300",
+COLOURS: Final = {
+    "SUCCEEDED": "primary-600",
+    "FAILED": "red-600",
+    "BLOCKED": "orange-600",
+    "CANCELED": "base-400",
+    "EXPIRED": "orange-300",
 }
 DAY_SIGNS: Final = {"passed": "✓", "failed": "✕", "none": "—"}
 
@@ -304,11 +303,8 @@ def _job_cards(ended: Mapping[dt.date, Mapping[str, int]], *, now: dt.datetime) 
 
 def _success_card(ended: Mapping[dt.date, Mapping[str, int]]) -> Card:
     """Over all days shown; what the customer stopped or the rules forbid is no failure."""
-    good = sum(day.get(SwapJob.Status.SUCCEEDED, 0) for day in ended.values())
-    bad = sum(
-        day.get(SwapJob.Status.FAILED, 0) + day.get(SwapJob.Status.EXPIRED, 0)
-        for day in ended.values()
-    )
+    good = sum(day.get("SUCCEEDED", 0) for day in ended.values())
+    bad = sum(day.get("FAILED", 0) + day.get("EXPIRED", 0) for day in ended.values())
     rate = f"{100 * good / (good + bad):.1f}" if good + bad else "—"
     note = gettext("%(good)s succeeded, %(bad)s failed or expired in %(days)d days") % {
         "good": figure(good),
@@ -323,8 +319,11 @@ def _job_chart(
 ) -> Chart:
     days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
     series = [
-        ((str(status.label), colour), [ended.get(day, {}).get(status, 0) for day in days])
-        for status, colour in OUTCOMES.items()
+        (
+            (str(status.label), COLOURS[status.value]),
+            [ended.get(day, {}).get(status.value, 0) for day in days],
+        )
+        for status in job_reports.ENDINGS
     ]
     return Chart(
         key="jobs-by-day",
@@ -335,9 +334,15 @@ def _job_chart(
         table=FigureTable(
             key="jobs-by-day-table",
             caption=_("Jobs by day"),
-            head=[_("day"), *(status.label for status in OUTCOMES)],
+            head=[_("day"), *(status.label for status in job_reports.ENDINGS)],
             rows=[
-                [day.isoformat(), *(figure(ended.get(day, {}).get(it, 0)) for it in OUTCOMES)]
+                [
+                    day.isoformat(),
+                    *(
+                        figure(ended.get(day, {}).get(status.value, 0))
+                        for status in job_reports.ENDINGS
+                    ),
+                ]
                 for day in reversed(days)
             ],
         ),

@@ -16,6 +16,14 @@ from django.db import connection, transaction
 from inference.models import JobDay, SwapJob
 
 _LOCK_KEY: Final = 7_332_001
+# How a job can end.
+ENDINGS: Final = (
+    SwapJob.Status.SUCCEEDED,
+    SwapJob.Status.FAILED,
+    SwapJob.Status.BLOCKED,
+    SwapJob.Status.CANCELED,
+    SwapJob.Status.EXPIRED,
+)
 # The last jobs are a sample large enough for a percentile and small enough for a page.
 LATENCY_SAMPLE: Final = 1_000
 _FIRST_DAY_SQL: Final = """

@@ -126,6 +126,7 @@ class ExportJobAdmin(LedgerModelAdmin[ExportJob]):
         job = self.get_object(request, object_id)
         if job is None:
             raise Http404
+        assert isinstance(job, ExportJob), "this screen is registered for exports"
         basis = {"recorded": _("When it was written"), "effective": _("When it takes effect")}
         return self._page(
             request,

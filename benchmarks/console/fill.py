@@ -197,7 +197,7 @@ def _ranges(count: int) -> Iterator[tuple[int, int]]:
 def _copied(model: type[Model], values: Mapping[str, str]) -> tuple[str, str]:
     """Columns of a table, and what a copy has in them: its own value, or that of the pattern."""
     columns = [
-        field.column
+        str(field.column)
         for field in model._meta.concrete_fields  # noqa: SLF001  Django documents it
         if not field.generated
     ]
