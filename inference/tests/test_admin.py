@@ -196,3 +196,23 @@ def test_search_finds_by_id_and_owner(operator, job):
         html = operator.get(JOBS, {"q": query}).content.decode()
         assert f"{JOBS}{job.pk}/change/" in html
         assert f"{JOBS}{other.pk}/change/" not in html
+
+
+@pytest.mark.django_db(transaction=True)
+def test_jobs_are_filtered_by_the_codes_of_the_latest_failures(client):
+    owner = factories.make_user(tokens=9)
+    failed, fine = (factories.make_job(owner_id=owner.pk) for _ in range(2))
+    SwapJob.objects.filter(pk=failed.pk).update(
+        status="FAILED",
+        attempt=1,
+        started_at=failed.created_at,
+        finished_at=failed.created_at,
+        error_code="no_face_found",
+    )
+    client.force_login(factories.make_user(role=Role.ADMIN))
+    url = reverse("admin:inference_swapjob_changelist")
+    page = client.get(url).content.decode()
+    assert "error_code=no_face_found" in page
+    found = client.get(url, {"error_code": "no_face_found"}).content.decode()
+    assert str(failed.pk) in found
+    assert str(fine.pk) not in found
