@@ -30,6 +30,8 @@ PAGES: Final[Mapping[str, frozenset[Scope]]] = {
     "tokens.ratecard": frozenset({Scope.PRICES_READ}),
     "tokens.pricetick": frozenset({Scope.PRICES_READ}),
     "tokens.rechargebatch": frozenset({Scope.RECHARGES_READ}),
+    "tokens.rechargedraft": frozenset({Scope.RECHARGES_WRITE}),
+    "tokens.usersegment": frozenset({Scope.RECHARGES_WRITE}),
     "tokens.approvalrequest": frozenset({Scope.APPROVALS_READ}),
     "tokens.approvalpolicy": frozenset({Scope.APPROVALS_READ}),
     "tokens.policychange": frozenset({Scope.APPROVALS_READ}),

@@ -50,12 +50,21 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             _("Tokens"),
             _list(_("Recharge batches"), icon="playlist_add", model="tokens_rechargebatch"),
-            _list(
+            _link(
+                _("Bulk recharge"),
+                icon="upload_file",
+                view="tokens_rechargedraft_new",
+                scopes=(Scope.RECHARGES_WRITE,),
+            ),
+            _list(_("Recharge drafts"), icon="draft", model="tokens_rechargedraft"),
+            _list(_("User segments"), icon="filter_alt", model="tokens_usersegment"),
+            _link(
                 _("Approvals"),
                 icon="how_to_vote",
-                model="tokens_approvalrequest",
-                waiting_count=approvals_count,
-            ),
+                view="tokens_approvalrequest_inbox",
+                scopes=(Scope.APPROVALS_READ,),
+            )
+            | {"badge": approvals_count, "badge_variant": "warning"},
             _list(_("Approval policies"), icon="policy", model="tokens_approvalpolicy"),
             _list(
                 _("Policy changes"),

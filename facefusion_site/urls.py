@@ -4,8 +4,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from facefusion_site import error_pages, web
+from facefusion_site import error_pages, user_actions, web
 from facefusion_site.customers.console import console_urls
+
+user_actions.install()
 
 urlpatterns = [
     path("", web.home, name="home"),

@@ -36,19 +36,22 @@ BY_SERVICE = {
     "tokens.ApprovalPolicy change": "tokens/tests/test_approval_policies.py",
     "tokens.RateCard add": "tokens/tests/test_rate_cards.py",
     "tokens.PriceTick curve": "tokens/tests/test_rate_cards.py",
-    "tokens.RechargeBatch new_recharge": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch pause": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch resume": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch stop": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch retry": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch reverse": "tokens/tests/test_recharge_batches.py",
+    "tokens.UserSegment new_segment": "tokens/tests/test_drafts.py",
+    "tokens.UserSegment retire": "tokens/tests/test_drafts.py",
 }
 # Buttons that lead to a page and change nothing.
 LINKS = {
     "accounts.User customer",
+    "accounts.User recharge_users",
     "inference.JobMeter calibration",
     "inference.JobMeter effect",
     "tokens.MonthClose exports",
+    "tokens.RechargeBatch new_recharge",
 }
 
 

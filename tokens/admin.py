@@ -12,6 +12,7 @@ from facefusion_site.common.unfold import display
 from tokens import (
     approval_admin,
     break_admin,
+    draft_admin,
     export_admin,
     finance_admin,
     month_admin,
@@ -21,6 +22,7 @@ from tokens import (
     proof_admin,
     rate_card_admin,
     recharge_admin,
+    segment_admin,
     wallet_admin,
 )
 from tokens.admin_base import LedgerModelAdmin, wallet_ids
@@ -29,6 +31,7 @@ from tokens.models import Hold, Transfer
 __all__ = [
     "approval_admin",
     "break_admin",
+    "draft_admin",
     "export_admin",
     "finance_admin",
     "month_admin",
@@ -38,6 +41,7 @@ __all__ = [
     "proof_admin",
     "rate_card_admin",
     "recharge_admin",
+    "segment_admin",
     "wallet_admin",
 ]
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from accounts import step_up
+from accounts import second_factor, step_up
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import display
-from tokens import approval_review, approval_selectors, services
+from tokens import approval_inbox, approval_review, approval_selectors, services
 from tokens.approvals import ApprovalView, VoteView
-from tokens.decision_forms import AnswerForm, VoteForm
+from tokens.decision_forms import AnswerForm, BulkApprovalForm, VoteForm
 from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse, user_id
 from tokens.models import ApprovalRequest
 
@@ -55,6 +59,62 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
     def status_label(self, request: ApprovalRequest) -> tuple[str, str]:
         """As a coloured badge."""
         return request.status, request.get_status_display()
+
+    def get_urls(self) -> list[URLPattern]:
+        """The inbox beside the list of all requests."""
+        inbox = path(
+            "inbox/", self.admin_site.admin_view(self.inbox), name="tokens_approvalrequest_inbox"
+        )
+        return [inbox, *super().get_urls()]
+
+    def inbox(self, request: HttpRequest) -> HttpResponse:
+        """What waits: in bands where it is the viewer's turn, then what waits for others."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        viewer_id = user_id(request)
+        bands, others = approval_inbox.inbox(viewer_id=viewer_id)
+        sent = request.POST.get("band", "")
+        forms = [
+            BulkApprovalForm(
+                request.POST if sent == str(number) else None, band=band, auto_id=f"id_{number}_%s"
+            )
+            for number, band in enumerate(bands)
+        ]
+        bound = next((form for form in forms if form.is_bound), None)
+        if bound is not None and bound.is_valid() and self._approve(request, bound):
+            return HttpResponseRedirect(request.path)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Approvals inbox"),
+            "opts": self.opts,
+            "bands": list(zip(bands, forms, strict=True)),
+            "mine_count": sum(len(band.cards) for band in bands),
+            "others": [(card, OBSTACLES[card.view.obstacle]) for card in others],
+            "sla_h": settings.APPROVAL_SLA_S / 3600,
+            "has_authenticator": second_factor.state(user_id=viewer_id).is_enrolled,
+            "second_factor_url": f"{reverse('second-factor')}?next={request.path}",
+        }
+        return render(request, "tokens/approval_inbox.html", context)
+
+    def _approve(self, request: HttpRequest, form: BulkApprovalForm) -> bool:
+        """Approve what the form names; False, and the reason on the form, when nothing was."""
+        try:
+            approved_count, refusals = services.approve_together(
+                contents=form.contents(),
+                voter_id=user_id(request),
+                second_factor_at=factor_at(request, form.cleaned_data["code"]),
+            )
+        except DomainError as error:
+            refuse(form, error)
+            return False
+        for error in refusals:
+            refuse(form, error)
+        if approved_count:
+            text = ngettext("%(count)d approved.", "%(count)d approved.", approved_count)
+            messages.success(request, text % {"count": approved_count})
+            for error in refusals:
+                messages.warning(request, f"{error} {error.next_step}")
+        return bool(approved_count)
 
     def act(self, request: HttpRequest, row: ApprovalRequest) -> dict[str, Any] | None:
         """Vote, answer or recall."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from tokens.approval_inbox import Band, Card
 from tokens.approvals import Ballot, VoteDecision
 
 COMMENT_MAX = 500
@@ -76,6 +78,38 @@ class VoteForm(PolicyDecisionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["comment"].help_text = _("Needed to reject and to ask.")
+
+
+class BulkApprovalForm(forms.Form):
+    """Requests of one band, each with the digest that was seen, and one code for all."""
+
+    chosen = forms.MultipleChoiceField()
+    code = forms.CharField(
+        label=_("Code of your authenticator"),
+        max_length=CODE_MAX,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "inputmode": "text"}
+        ),
+    )
+
+    def __init__(self, *args: Any, band: Band, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = self.fields["chosen"]
+        assert isinstance(chosen, forms.MultipleChoiceField)
+        # Only what stands in the band as it is now: anything else was decided or never in it.
+        chosen.choices = [(value, value) for value in map(_seen, band.cards)]
+        chosen.error_messages["required"] = _("Choose at least one request.")
+        chosen.error_messages["invalid_choice"] = _("A request was decided or changed meanwhile.")
+
+    def contents(self) -> dict[uuid.UUID, str]:
+        """The digest that was seen, by request."""
+        pairs = (value.split(":") for value in self.cleaned_data["chosen"])
+        return {uuid.UUID(request_id): digest for request_id, digest in pairs}
+
+
+def _seen(card: Card) -> str:
+    return f"{card.view.id}:{card.view.content_sha256}"
 
 
 class AnswerForm(forms.Form):

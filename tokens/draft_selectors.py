@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import selectors as accounts_selectors
 from tokens.draft_errors import DraftNotFoundError, SegmentNotFoundError
 from tokens.drafts import CategoryTotal, CodeCount, DraftFigures, DraftRowView, SameFile
-from tokens.models import RechargeDraft, RechargeDraftRow, UserSegment
+from tokens.models import RechargeDraft, RechargeDraftRow, RechargeLine, UserSegment
 from tokens.recharge_rows import StagedRow, iso
 
 ROWS_PER_PAGE = 50
@@ -124,7 +124,7 @@ def same_file(*, draft: RechargeDraft) -> SameFile | None:
 
 
 def sent_cells(*, batch_id: uuid.UUID) -> tuple[list[str], dict[int, list[str]]]:
-    """The columns that a batch was sent with, and the cells of its rows by number.
+    """The columns that a batch was sent with, and the cells of its failed rows by number.
 
     Both are empty where the batch came of no file, or the rows of its draft are gone.
     """
@@ -132,8 +132,11 @@ def sent_cells(*, batch_id: uuid.UUID) -> tuple[list[str], dict[int, list[str]]]
     if source is None:
         return [], {}
     draft_id, columns = source
-    rows = RechargeDraftRow.objects.filter(draft_id=draft_id)
-    cells = dict(rows.exclude(verdict="ok").values_list("row_no", "cells"))
+    failed = RechargeLine.objects.filter(batch_id=batch_id).exclude(
+        outcome=RechargeLine.Outcome.APPLIED
+    )
+    rows = RechargeDraftRow.objects.filter(draft_id=draft_id, row_no__in=failed.values("row_no"))
+    cells = dict(rows.values_list("row_no", "cells"))
     return columns, cells
 
 

@@ -6,27 +6,17 @@ import uuid
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
-    UnfoldAdminFileFieldWidget,
-    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
-from facefusion_site.common import idempotency
 from tokens.models import CreditLot, RechargeBatch
-from tokens.recharge_files import RowRules
-from tokens.recharge_rows import BIGINT_MAX
-from tokens.recharge_uploads import RowsFile
-from tokens.services import staged_template
 from tokens.types import (
     Category,
-    LotTerms,
     RechargeMode,
-    RechargeOrder,
     ReversalOrder,
     ReversalPolicy,
 )
@@ -46,8 +36,24 @@ class StepForm(forms.Form):
         super().__init__(*args, **kwargs)
 
 
-class RetryForm(StepForm):
+class ProvenForm(StepForm):
+    """A confirmation with a second factor, for those who did not prove it just before."""
+
+    code = forms.CharField(
+        label=_("Code of your authenticator"),
+        max_length=64,
+        required=False,
+        help_text=_("For many tokens, unless you proved it in the last minutes."),
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "inputmode": "text"}
+        ),
+    )
+
+
+class RetryForm(ProvenForm):
     """How to retry."""
+
+    field_order = ["mode", "code"]
 
     mode = forms.ChoiceField(
         label=_("Mode"),
@@ -58,7 +64,7 @@ class RetryForm(StepForm):
     )
 
 
-class ReasonForm(StepForm):
+class ReasonForm(ProvenForm):
     """What every batch says about itself."""
 
     mode = forms.ChoiceField(label=_("Mode"), choices=MODES, widget=UnfoldAdminSelectWidget)
@@ -84,6 +90,8 @@ class ReasonForm(StepForm):
 class ReversalForm(ReasonForm):
     """What to take back."""
 
+    field_order = ["rows", "policy", "mode", "reason", "operator", "dry_run", "code"]
+
     policy = forms.ChoiceField(
         label=_("Where tokens were used"),
         choices=[
@@ -101,6 +109,15 @@ class ReversalForm(ReasonForm):
         widget=UnfoldAdminTextInputWidget,
     )
 
+    def __init__(self, *args: Any, rows: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["rows"] = rows
+
+    def chosen(self) -> tuple[int, ...] | None:
+        """Rows that were chosen before the form was sent; None for all."""
+        rows = str(self.initial["rows"])
+        return tuple(int(row) for row in rows.split(",")) if rows else None
+
     def order(self) -> ReversalOrder:
         """The cleaned form as a value of the tokens app."""
         data = self.cleaned_data
@@ -111,71 +128,4 @@ class ReversalForm(ReasonForm):
             reason=data["reason"],
             operator=data["operator"],
             row_nos=None if rows is None else tuple(rows),
-        )
-
-
-class RechargeForm(ReasonForm):
-    """A file of rows and what applies to all of them."""
-
-    field_order = ["file", "amount", "mode", "reason", "operator"]
-    file = forms.FileField(
-        label=_("File"),
-        help_text=_("CSV, Excel or NDJSON with a column “user”."),
-        widget=UnfoldAdminFileFieldWidget,
-    )
-    amount = forms.IntegerField(
-        label=_("Tokens per user"),
-        min_value=1,
-        max_value=BIGINT_MAX,
-        required=False,
-        help_text=_("For rows without an amount of their own."),
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
-    category = forms.ChoiceField(
-        label=_("Category"),
-        choices=[
-            (category.value, CreditLot.Category[category.name].label) for category in Category
-        ],
-        widget=UnfoldAdminSelectWidget,
-    )
-    priority = forms.IntegerField(
-        label=_("Priority"),
-        min_value=0,
-        max_value=PRIORITY_MAX,
-        initial=50,
-        help_text=_("0 burns first, 100 last."),
-        widget=UnfoldAdminIntegerFieldWidget,
-    )
-    expires_at = forms.DateTimeField(
-        label=_("Expires at"),
-        required=False,
-        help_text=_("UTC; never, when left empty."),
-        widget=UnfoldAdminTextInputWidget,
-    )
-
-    def order(self, rows_file: RowsFile) -> RechargeOrder:
-        """The cleaned form as a value of the tokens app."""
-        data = self.cleaned_data
-        terms = LotTerms(
-            category=Category(data["category"]),
-            priority=data["priority"],
-            expires_at=data["expires_at"],
-        )
-        sent = [data[name] for name in ("mode", "reason", "operator", "amount")]
-        return RechargeOrder(
-            mode=RechargeMode(data["mode"]),
-            reason=data["reason"],
-            operator=data["operator"],
-            terms=terms,
-            source=rows_file.source,
-            fingerprint=idempotency.fingerprint([rows_file.sha256, *sent, str(terms)]),
-        )
-
-    def rules(self, order: RechargeOrder) -> RowRules:
-        """What rows without a cell of their own get."""
-        return RowRules(
-            template=staged_template(order=order, amount=0),
-            amount=self.cleaned_data["amount"],
-            cell_length_max=settings.RECHARGE_CELL_LENGTH_MAX,
-            bytes_max=settings.RECHARGE_FILE_BYTES_MAX,
         )

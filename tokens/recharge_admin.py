@@ -1,4 +1,4 @@
-"""Back-office screens of bulk recharges: look, upload, steer. Each button asks before it acts."""
+"""Back-office screens of bulk recharges: watch, read the result, steer, retry, take back."""
 
 from __future__ import annotations
 
@@ -9,42 +9,40 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import step_up
 from accounts.console_permissions import may
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
-from facefusion_site.common.unfold import TabularInline, action, display
-from tokens import services
-from tokens.admin_base import LedgerModelAdmin, ReadOnlyMixin
-from tokens.forms import RechargeForm, RetryForm, ReversalForm, StepForm
-from tokens.models import RechargeBatch, RechargeLine
-from tokens.recharge_files import read_rows
-from tokens.recharge_uploads import from_upload
+from facefusion_site.common.unfold import action, display
+from tokens import batch_pages, recharge_selectors, services
+from tokens.admin_base import LedgerModelAdmin
+from tokens.decision_pages import refuse
+from tokens.forms import RetryForm, ReversalForm, StepForm
+from tokens.models import RechargeBatch
+from tokens.recharge_report import failures_as_sent
+from tokens.reversal_outlook import ReversalOutlook, reversal_outlook
 from tokens.types import RechargeMode, RechargePreview, RechargeReceipt
+from tokens.verdict_texts import verdict_text
 
 Status = RechargeBatch.Status
 
 
-class RechargeLineInline(ReadOnlyMixin, TabularInline[RechargeLine, RechargeBatch]):
-    """The lines of a batch, in pages."""
-
-    model = RechargeLine
-    fields = ("row_no", "item_key", "user_ref", "amount", "outcome")
-    readonly_fields = fields
-    ordering = ("row_no",)
-    per_page = 50
-    extra = 0
-    tab = True
-
-
 @admin.register(RechargeBatch)
 class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
-    """Bulk recharges with their lines."""
+    """Bulk recharges."""
 
     list_display = (
         "id",
@@ -66,7 +64,6 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
     search_fields = ("=id", "operator", "reason", "actor__user_ref", "=content_sha256")
     search_help_text = _("batch id, operator, reason, content digest or the principal's user_ref")
     ordering = ("-created_at", "-id")
-    inlines = (RechargeLineInline,)
     actions_list = ("new_recharge",)
     actions_detail: ClassVar[tuple[str, ...]] = ("pause", "resume", "stop", "retry", "reverse")
 
@@ -99,16 +96,89 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
         """Whoever makes recharges; policies ask for approvals above that."""
         return may(request.user, Scope.RECHARGES_WRITE)
 
+    def get_urls(self) -> list[URLPattern]:
+        """The rows, the progress and the failures of a batch beside Django's own pages."""
+        guard = self.admin_site.admin_view
+        pages = [
+            path("<uuid:batch_id>/rows/", guard(self.rows), name="tokens_rechargebatch_rows"),
+            path("<uuid:batch_id>/state", guard(self.state), name="tokens_rechargebatch_state"),
+            path(
+                "<uuid:batch_id>/failures.csv",
+                guard(self.failures),
+                name="tokens_rechargebatch_failures",
+            ),
+        ]
+        return [*pages, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Progress while it lasts, then the result."""
+        batch = self._seen(request, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            **batch_pages.batch_context(batch),
+            "title": _("Bulk recharge"),
+            "opts": self.opts,
+            "can_steer": self.has_recharge_permission(request),
+            "step_key": uuid.uuid4().hex,
+        }
+        return render(request, "tokens/batch.html", context)
+
+    def rows(self, request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
+        """The lines in pages, by outcome."""
+        batch = self._seen(request, batch_id)
+        code, number = request.GET.get("code", ""), request.GET.get("page", "1")
+        page = batch_pages.line_page(
+            batch, number=int(number) if number.isascii() and number.isdigit() else 1, code=code
+        )
+        outcomes = recharge_selectors.outcomes(batch_id=batch.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Rows of the batch"),
+            "opts": self.opts,
+            "batch": batch,
+            "page": page,
+            "rows": [(line, verdict_text(line.outcome)) for line in page],
+            "code": code,
+            "verdict": "",
+            "codes": [(it, verdict_text(it).text, count) for it, count in outcomes.items()],
+            "can_reverse": self.has_recharge_permission(request)
+            and batch.finished_at is not None
+            and batch.reverses_id is None,
+        }
+        return render(request, "tokens/batch_rows.html", context)
+
+    def state(self, request: HttpRequest, batch_id: uuid.UUID) -> JsonResponse:
+        """How far it is; asked again and again by the page."""
+        return JsonResponse(batch_pages.progress(self._seen(request, batch_id)))
+
+    def failures(self, request: HttpRequest, batch_id: uuid.UUID) -> StreamingHttpResponse:
+        """The failed rows as they were sent, with code and message in both languages."""
+        batch = self._seen(request, batch_id)
+        columns, cells = batch_pages.failures_source(batch)
+        lines = recharge_selectors.failed_lines(batch_id=batch.pk)
+        return StreamingHttpResponse(
+            failures_as_sent(lines, columns=columns, cells=cells),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="failures-{batch.pk}.csv"'},
+        )
+
     @action(
-        description=_("Recharge from a file"),
+        description=_("Bulk recharge"),
         url_path="new",
         permissions=["recharge"],
-        icon="upload_file",
+        icon="playlist_add",
     )
     def new_recharge(self, request: HttpRequest) -> HttpResponse:
-        """Upload rows; by default only to see what would happen."""
-        form = RechargeForm(request.POST or None, request.FILES or None)
-        return self._answer(request, form, partial(self._recharge, request, form), batch=None)
+        """Prepare a recharge; ``user_ref`` in the query is who it is for."""
+        page = reverse("admin:tokens_rechargedraft_new")
+        query = request.GET.urlencode()
+        return HttpResponseRedirect(f"{page}?{query}" if query else page)
 
     @action(description=_("Pause"), url_path="pause", permissions=["recharge"], icon="pause")
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -140,7 +210,7 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
                 actor_id=_actor_id(request),
                 idempotency_key=form.cleaned_data["key"],
                 mode=RechargeMode(mode) if mode else None,
-                unproven_tokens_max=_unproven_tokens_max(request),
+                unproven_tokens_max=_unproven_tokens_max(request, form.cleaned_data["code"]),
             )
 
         return self._answer(request, form, send, batch=batch)
@@ -149,7 +219,8 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
     def reverse(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take back what it has granted."""
         batch = get_object_or_404(RechargeBatch, pk=object_id)
-        form = ReversalForm(request.POST or None)
+        chosen = batch_pages.reversal_rows(request.GET.getlist("row"))
+        form = ReversalForm(request.POST or None, rows=chosen)
 
         def send() -> RechargeReceipt | RechargePreview:
             if form.cleaned_data["dry_run"]:
@@ -159,10 +230,12 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
                 order=form.order(),
                 actor_id=_actor_id(request),
                 idempotency_key=form.cleaned_data["key"],
-                unproven_tokens_max=_unproven_tokens_max(request),
+                unproven_tokens_max=_unproven_tokens_max(request, form.cleaned_data["code"]),
             )
 
-        return self._answer(request, form, send, batch=batch)
+        rows = form.order().row_nos if form.is_bound and form.is_valid() else form.chosen()
+        outlook = reversal_outlook(batch_id=batch.pk, row_nos=rows)
+        return self._answer(request, form, send, batch=batch, outlook=outlook)
 
     def _step(self, request: HttpRequest, object_id: str, service: Any) -> HttpResponse:
         batch = get_object_or_404(RechargeBatch, pk=object_id)
@@ -170,24 +243,23 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
         send = partial(service, batch_id=batch.pk, actor_id=_actor_id(request))
         return self._answer(request, form, send, batch=batch)
 
-    def _recharge(
-        self, request: HttpRequest, form: RechargeForm
-    ) -> RechargeReceipt | RechargePreview:
-        rows_file = from_upload(form.cleaned_data["file"])
-        order = form.order(rows_file)
-        rows = partial(read_rows, rows_file.file, source=rows_file.source, rules=form.rules(order))
-        if form.cleaned_data["dry_run"]:
-            return services.preview(order=order, rows=rows)
-        return services.create_batch(
-            order=order,
-            rows=rows,
-            actor_id=_actor_id(request),
-            idempotency_key=form.cleaned_data["key"],
-            unproven_tokens_max=_unproven_tokens_max(request),
-        )
+    def _seen(self, request: HttpRequest, batch_id: uuid.UUID | str) -> RechargeBatch:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        batches = RechargeBatch.objects.select_related("actor", "approval_request")
+        try:
+            return get_object_or_404(batches, pk=uuid.UUID(str(batch_id)))
+        except ValueError as error:
+            raise Http404 from error
 
     def _answer(
-        self, request: HttpRequest, form: forms.Form, send: Any, *, batch: RechargeBatch | None
+        self,
+        request: HttpRequest,
+        form: forms.Form,
+        send: Any,
+        *,
+        batch: RechargeBatch,
+        outlook: ReversalOutlook | None = None,
     ) -> HttpResponse:
         """Show the form; or act, and then show the batch, or what it would do."""
         preview = None
@@ -195,7 +267,7 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
             try:
                 done = send()
             except DomainError as error:
-                form.add_error(None, str(error))
+                refuse(form, error)
             else:
                 if isinstance(done, RechargeReceipt):
                     messages.success(request, _("Done; the batch says what became of it."))
@@ -209,12 +281,13 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
             "original": batch,
             "form": form,
             "preview": preview,
+            "outlook": outlook,
+            "second_factor_url": f"{reverse('second-factor')}?next={request.path}",
         }
         return render(request, "tokens/batch_step.html", context)
 
 
 TITLES = {
-    "recharge": _("Recharge from a file"),
     "pause": _("Pause the batch"),
     "resume": _("Resume the batch"),
     "stop": _("Stop the batch"),
@@ -232,6 +305,10 @@ def _actor_id(request: HttpRequest) -> int:
     return int(request.user.pk)
 
 
-def _unproven_tokens_max(request: HttpRequest) -> int | None:
+def _unproven_tokens_max(request: HttpRequest, code: str) -> int | None:
+    """How many tokens may be touched: any number after a proof, now by the code or just before."""
+    if code.strip():
+        step_up.prove_session(request, code=code.strip())
+        return None
     is_proven = step_up.session_proven_at(request) is not None
     return None if is_proven else settings.RECHARGE_STEP_UP_TOKENS
