@@ -5,6 +5,7 @@ from tokens.recharge_orders import staged_template
 from tokens.services.adjustments import adjust_wallet, preview_adjustment
 from tokens.services.approvals import answer_question
 from tokens.services.batches import (
+    approve_together,
     follow_batch,
     pause_batch,
     preview_reversal,
@@ -72,6 +73,7 @@ __all__ = [
     "add_plan_rule",
     "adjust_wallet",
     "answer_question",
+    "approve_together",
     "bulk_recharge",
     "checked_day",
     "claim_daily",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 
@@ -14,8 +15,10 @@ from django.utils.translation import gettext as _
 
 from facefusion_site.common import idempotency
 from facefusion_site.common.celery import send_on_commit
-from tokens import batch_handlers, recharge_selectors, tasks
-from tokens.approvals import Ballot, Decision
+from facefusion_site.common.errors import DomainError
+from tokens import approval_inbox, approval_selectors, batch_handlers, recharge_selectors, tasks
+from tokens.approvals import Ballot, Decision, VoteDecision
+from tokens.draft_errors import MixedBandsError
 from tokens.errors import (
     AlreadyRetriedError,
     BatchStateError,
@@ -67,6 +70,47 @@ def vote_on_batch(*, request_id: uuid.UUID, voter_id: int, ballot: Ballot) -> De
         else:
             refuse_batch(batch_id=decision.batch_id, status=Status.REJECTED, actor_id=voter_id)
     return decision
+
+
+def approve_together(
+    *, contents: Mapping[uuid.UUID, str], voter_id: int, second_factor_at: dt.datetime | None
+) -> tuple[int, tuple[DomainError, ...]]:
+    """Approve several requests of one band with one proof of the second factor.
+
+    Owns a transaction for each, as a single vote does: a request that somebody decided meanwhile
+    does not keep the others from being approved.
+
+    Args:
+        contents: the digest that the voter has seen, by request.
+        voter_id: who approves; never the maker of any of them.
+        second_factor_at: when the voter proved the second factor.
+
+    Returns:
+        How many were approved, and why the others were not.
+
+    Raises:
+        MixedBandsError: none, or requests that differ in the policies that ask.
+    """
+    bands = {
+        approval_inbox.band_key(
+            approval_selectors.approval_request(request_id=request_id, viewer_id=voter_id)
+        )
+        for request_id in contents
+    }
+    if len(bands) != 1:
+        raise MixedBandsError(_("Choose one request or more, all of the same band."))
+    refusals = []
+    for request_id, content_sha256 in contents.items():
+        ballot = Ballot(
+            decision=VoteDecision.APPROVE,
+            content_sha256=content_sha256,
+            second_factor_at=second_factor_at,
+        )
+        try:
+            vote_on_batch(request_id=request_id, voter_id=voter_id, ballot=ballot)
+        except DomainError as error:
+            refusals.append(error)
+    return len(contents) - len(refusals), tuple(refusals)
 
 
 @transaction.atomic
