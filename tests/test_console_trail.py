@@ -37,6 +37,8 @@ BY_SERVICE = {
     "tokens.RateCard add": "tokens/tests/test_rate_cards.py",
     "tokens.PriceTick curve": "tokens/tests/test_rate_cards.py",
     "tokens.RechargeBatch pause": "tokens/tests/test_recharge_batches.py",
+    "inference.Worker drain": "inference/tests/test_workers.py",
+    "inference.Worker resume": "inference/tests/test_workers.py",
     "tokens.RechargeBatch resume": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch stop": "tokens/tests/test_recharge_batches.py",
     "tokens.RechargeBatch retry": "tokens/tests/test_recharge_batches.py",
