@@ -86,7 +86,7 @@ def test_a_file_is_checked_signed_and_applied_once(client, operator):
             "'=x",
             "formula_refused",
             "A cell of the row holds a formula",
-            "该行的某个单元格包含公式",
+            "该行有单元格包含公式",
         ],
         [
             "bob",
@@ -94,7 +94,7 @@ def test_a_file_is_checked_signed_and_applied_once(client, operator):
             "late",
             "account_not_found",
             "No active user has this reference",
-            "没有使用此标识的有效用户",
+            "没有此标识的有效用户",
         ],
     ]
     assert client.get(reverse("admin:tokens_rechargebatch_changelist")).status_code == 200
