@@ -96,7 +96,7 @@ def test_a_card_goes_from_draft_over_preview_to_publication_by_another_person(ma
 
     preview = text_of(maker.post(add, form_of(intent="preview")))
     assert "<svg" in preview
-    assert "the price was between 100 % and" in preview
+    assert "the price was between" in preview
     assert RateCard.objects.count() == 0
 
     refused = text_of(maker.post(add, form_of(intent="propose")))
@@ -134,7 +134,7 @@ def test_a_card_goes_from_draft_over_preview_to_publication_by_another_person(ma
 )
 def test_a_draft_that_cannot_be_is_told_what_is_wrong(managers, changes, said):
     answer = as_(managers[0]).post(
-        reverse("admin:tokens_ratecard_add"), form_of(intent="propose", **changes)
+        reverse("admin:tokens_ratecard_add"), form_of(intent="preview", **changes)
     )
     assert said in text_of(answer)
     assert RateCard.objects.count() == 0

@@ -149,7 +149,7 @@ def test_a_trial_and_the_effect_of_a_card_are_told_to_the_token(user):
     assert (row.jobs_count, row.tokens) == (2, 4)
     # Five tokens, three times: the load was full when they were priced.
     assert row.card_tokens == 30
-    assert [point.step.multiplier_bp for point in effect.points][-1] == 30_000
+    assert [point.step.multiplier_bp for point in effect.points][-1] == 29_700
     assert checker.pk != manager.pk
 
 
