@@ -18,9 +18,10 @@ from django_otp.plugins.otp_totp.admin import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import selectors, services, webhook_admin  # noqa: F401  # registers its screens
+from accounts.console_permissions import may
 from accounts.forms import IssueKeyForm
 from accounts.models import ApiKey, User
-from accounts.types import STAFF_ROLES, IssuedKey, Role
+from accounts.types import STAFF_ROLES, IssuedKey, Role, Scope
 from facefusion_site.common.changelists import MATCHES_MAX, CappedPaginator, IndexedSearchMixin
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.trail import record_row, state_of
@@ -168,6 +169,10 @@ class UserAdmin(IndexedSearchMixin, DjangoUserAdmin[User], ModelAdmin[User]):
     def has_issue_key_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Whoever may change users may give them keys."""
         return self.has_change_permission(request)
+
+    def has_recharge_permission(self, request: HttpRequest) -> bool:
+        """Whoever prepares recharges is offered to do so for chosen users."""
+        return may(request.user, Scope.RECHARGES_WRITE)
 
     def has_customer_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Whoever sees users sees their page."""

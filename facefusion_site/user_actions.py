@@ -16,7 +16,7 @@ from facefusion_site.common.errors import DomainError
 from tokens import services as tokens_services
 
 
-@admin.action(description=_("Recharge the chosen users"))
+@admin.action(description=_("Recharge the chosen users"), permissions=["recharge"])
 def recharge_users(
     _model_admin: object, request: HttpRequest, queryset: Any
 ) -> HttpResponse | None:
