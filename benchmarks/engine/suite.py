@@ -207,7 +207,7 @@ def _scaling(report: Report, path: Path, model_dir: Path, plan: Plan) -> None:
 def _speed(what: Sequence[str], model_dir: Path, cores: Sequence[int]) -> float:
     """Frames, or runs, a second of all processes together, each on its core."""
     told = run_children(what, model_dir=model_dir, cores=cores)
-    return sum(one["frames_count"] / one["wall_s"] for one in told)
+    return float(sum(one["frames_count"] / one["wall_s"] for one in told))
 
 
 def _memory(report: Report, folder: Path, plan: Plan) -> None:

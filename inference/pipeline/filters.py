@@ -42,7 +42,7 @@ def on_colours(plane: Floats) -> Floats:
 def to_levels(image: Floats) -> Image:
     """Round float32 values 0..255 to uint8; what lies outside is clipped."""
     # Rounds to even and clips, like numpy, in one pass.
-    return np.asarray(cv2.add(image, 0.0, dtype=cv2.CV_8U), dtype=np.uint8)
+    return np.asarray(cv2.addWeighted(image, 1, image, 0, 0, dtype=cv2.CV_8U), dtype=np.uint8)
 
 
 def dilate(mask: Image, diameter: int) -> Image:

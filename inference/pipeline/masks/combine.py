@@ -101,9 +101,10 @@ class MaskMaker:
                 masks.append(mask)
         return [
             np.asarray(
-                np.clip(np.minimum.reduce([*self._plain(*pair), *masks]), 0, 1), dtype=np.float32
+                np.clip(np.minimum.reduce([*self._plain(target, crop), *masks]), 0, 1),
+                dtype=np.float32,
             )
-            for *pair, masks in zip(targets, swapped, seen, strict=True)
+            for target, crop, masks in zip(targets, swapped, seen, strict=True)
         ]
 
     def _plain(self, target: AlignedFace, swapped: SwappedCrop) -> list[Floats]:
