@@ -7,12 +7,12 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import second_factor, selectors
 from accounts.errors import RoleRequiredError, UserNotFoundError
-from facefusion_site.common.errors import InvalidRequestError
 from accounts.models import User
 from accounts.models.freezes import REASON_LENGTH_MAX
 from accounts.services.sign_ins import revoke_sign_ins
 from accounts.types import ROLE_SCOPES, Scope
 from facefusion_site.common import audit
+from facefusion_site.common.errors import InvalidRequestError
 
 
 @transaction.atomic
