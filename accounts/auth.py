@@ -109,11 +109,13 @@ class AccessTokenAuthentication(JWTAuthentication):
                     _("The access token is wrong or has expired, or its account is switched off.")
                 )
             ) from error
-        if found is not None:
-            assert isinstance(found[0], User), "tokens name users of ours"
-            _refuse_frozen(found[0], FreezeKind.LOGIN)
-            _refuse_frozen(found[0], FreezeKind.API)
-        return found
+        if found is None:
+            return None
+        user, token = found
+        assert isinstance(user, User), "tokens name users of ours"
+        _refuse_frozen(user, FreezeKind.LOGIN)
+        _refuse_frozen(user, FreezeKind.API)
+        return user, token
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped base

@@ -278,7 +278,7 @@ class SwapOutput:
 
     media: StoredMedia
     faces: tuple[dict[str, object], ...] = ()
-    report: dict[str, object] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ test of the service that records it, fails.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -77,14 +78,14 @@ def ways(client, boss, rf) -> set[str]:
     """Each way to change something that a screen offers to an administrator."""
     request = rf.get("/admin/")
     request.user, request.session = boss, client.session
-    found = set()
+    found: set[str] = set()
     for model, screen in admin.site._registry.items():
-        names = [
+        names: list[Any] = [
             name
             for name in ("add", "change", "delete")
             if getattr(screen, f"has_{name}_permission")(request)
         ]
-        names += [getattr(one, "__name__", one) for one in screen.actions]
+        names += [getattr(one, "__name__", one) for one in screen.actions or ()]
         for kind in ("list", "detail", "row", "submit_line"):
             names += getattr(screen, f"actions_{kind}")
         found |= {f"{model._meta.label} {name}" for name in names}
@@ -201,6 +202,7 @@ def test_it_leaves_before_and_after(client, boss, person, way):
     if not changes:
         return
     event = new.get()
+    assert event.after is not None
     assert event.actor == boss
     assert event.request_id
     for name, expected in changes.items():

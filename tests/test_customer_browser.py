@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from rest_framework.test import APIClient
 
 from accounts import services as accounts_services
-from accounts.models import AccountFreeze
+from accounts.models import AccountFreeze, User
 from accounts.tests.authenticators import enrol
 from accounts.types import ROLE_SCOPES, Role
 from inference import handlers
@@ -107,14 +107,14 @@ def test_a_freeze_stops_the_api_until_somebody_lifts_it(open_page, customer):
     other.keyboard.press("Enter")
     expect(other.locator("#timeline")).to_contain_text("a new office")
     assert program.get("/api/v1/balance").status_code == 200
-    assert AccountFreeze.objects.get().lifted_by.username == "ruth"
+    assert AccountFreeze.objects.filter(lifted_by__username="ruth").count() == 1
     # Pictures are shown when asked for, and that is kept.
     other.goto(f"{address(customer)}?part=jobs")
     shoot(other, "customer-jobs-dark")
     other.get_by_role("button", name="Show: Face").click()
     expect(other.get_by_role("img", name="Face", exact=True)).to_be_focused()
-    event = AuditEvent.objects.get(action="media.revealed")
-    assert (event.actor.username, event.after["picture"]) == ("ruth", "source")
+    seen = AuditEvent.objects.filter(action="media.revealed", after__picture="source")
+    assert [event.actor_id for event in seen] == [User.objects.get(username="ruth").pk]
 
 
 def test_the_page_on_a_phone_in_chinese(open_page, customer):

@@ -107,13 +107,13 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
         except DomainError as error:
             refuse(form, error)
             return False
-        for error in refusals:
-            refuse(form, error)
+        for refusal in refusals:
+            refuse(form, refusal)
         if approved_count:
             text = ngettext("%(count)d approved.", "%(count)d approved.", approved_count)
             messages.success(request, text % {"count": approved_count})
-            for error in refusals:
-                messages.warning(request, f"{error} {error.next_step}")
+            for refusal in refusals:
+                messages.warning(request, f"{refusal} {refusal.next_step}")
         return bool(approved_count)
 
     def act(self, request: HttpRequest, row: ApprovalRequest) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -48,7 +48,7 @@ class DecisionPageMixin(LedgerModelAdmin[Row]):
         # First, so that nobody learns which ids there are.
         if not self.has_view_permission(request):
             raise PermissionDenied
-        row = self.get_object(request, object_id)
+        row = cast("Row | None", self.get_object(request, object_id))
         if row is None:
             raise Http404
         refused: dict[str, Any] = {}

@@ -47,7 +47,7 @@ class RowsForm(forms.Form):
         help_text=_("One user per line, with an amount after a comma or tab where it differs."),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
     )
-    segment = forms.ModelChoiceField(
+    segment: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
         label=_("Saved segment"),
         queryset=None,
         required=False,

@@ -91,7 +91,7 @@ class _Counted(Paginator[RechargeDraftRow]):
     known_count: int | None = None
 
     @property
-    def count(self) -> int:  # type: ignore[override]  # Django caches it, this has it already
+    def count(self) -> int:
         """Rows of all pages."""
         return super().count if self.known_count is None else self.known_count
 
@@ -101,8 +101,8 @@ def staged_rows(*, draft_id: uuid.UUID) -> Iterator[StagedRow]:
     rows = RechargeDraftRow.objects.filter(draft_id=draft_id).order_by("row_no")
     stored = rows.values_list(*ROW_FIELDS).iterator(chunk_size=2_000)
     return (
-        StagedRow(*row[:5], iso(row[5]), iso(row[6]), fault=row[7], original=row[8])
-        for row in stored
+        StagedRow(ref, amount, key, kind, priority, iso(start), iso(end), fault, None, cells)
+        for ref, amount, key, kind, priority, start, end, fault, cells in stored
     )
 
 

@@ -36,7 +36,9 @@ class FreezeSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
     evidence = serializers.CharField()
     notice = serializers.CharField()
-    source = serializers.CharField(help_text=_("`staff`, or the rule that froze the account."))
+    source = serializers.CharField(  # type: ignore[assignment]  # a field of this name, not of it
+        help_text=_("`staff`, or the rule that froze the account.")
+    )
     frozen_by = serializers.CharField(source="created_by.user_ref", default=None, allow_null=True)
     frozen_at = serializers.DateTimeField(source="created_at")
     expires_at = serializers.DateTimeField(allow_null=True)

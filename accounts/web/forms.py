@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
@@ -23,7 +22,7 @@ class SignInForm(AuthenticationForm):
             if self.is_bound:
                 field.widget.attrs["aria-describedby"] = "sign-in-errors"
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+    def confirm_login_allowed(self, user: Any) -> None:
         """The password was right; a frozen account is told what it was told, and what to do."""
         super().confirm_login_allowed(user)
         if isinstance(user, User) and freeze_selectors.is_frozen(user=user, kind=FreezeKind.LOGIN):

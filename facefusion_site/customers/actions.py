@@ -138,7 +138,9 @@ def note(request: HttpRequest, user_ref: str) -> HttpResponse:
     user = customer_or_404(user_ref)
     form = NoteForm(request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(text for texts in form.errors.values() for text in texts))
+        messages.error(
+            request, " ".join(str(text) for texts in form.errors.values() for text in texts)
+        )
     else:
         services.write_note(
             user_id=user.pk, author_id=_actor_id(request), text=form.cleaned_data["text"]

@@ -211,7 +211,8 @@ def _filtered(image: Image | Floats, matrix: Doubles) -> tuple[Image | Floats, D
         height, width = (max(1, side // factor) for side in image.shape[:2])
         whole = image[: height * factor, : width * factor]
         small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-        image = np.asarray(small, dtype=image.dtype)
+        is_bytes = image.dtype == np.uint8
+        image = np.asarray(small, np.uint8) if is_bytes else np.asarray(small, np.float32)
         # Pixel centres: small = (large + 0.5) / factor - 0.5.
         shift = np.full(2, 0.5 * factor - 0.5)
         matrix = np.column_stack([matrix[:, :2] * factor, matrix[:, :2] @ shift + matrix[:, 2]])

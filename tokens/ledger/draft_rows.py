@@ -106,18 +106,16 @@ def write(*, draft_id: uuid.UUID) -> dict[str, Any]:
         What the draft keeps of them: counts, and the figures of its preview.
     """
     require_transaction()
-    names = {"draft_id": draft_id, "limit": TOP_ROWS}
+    names: dict[str, Any] = {"draft_id": draft_id, "limit": TOP_ROWS}
     with connection.cursor() as cursor:
         clear(draft_id=draft_id)
-        cursor.execute(
-            WRITE_ROWS_SQL,
-            {
-                "draft_id": draft_id,
-                "factor": settings.RECHARGE_HABIT_FACTOR,
-                "habit_window": HABIT_WINDOW,
-                "same_window": SAME_AMOUNT_WINDOW,
-            },
-        )
+        windows: dict[str, Any] = {
+            "draft_id": draft_id,
+            "factor": settings.RECHARGE_HABIT_FACTOR,
+            "habit_window": HABIT_WINDOW,
+            "same_window": SAME_AMOUNT_WINDOW,
+        }
+        cursor.execute(WRITE_ROWS_SQL, windows)
         cursor.execute(COUNTS_SQL, names)
         rows_count, warned, failed, tokens, balance = cursor.fetchone()
         figures = {

@@ -24,7 +24,7 @@ from tokens.drafts import DraftTerms
 from tokens.errors import FileTooLargeError, InvalidRechargeError, UnreadableFileError
 from tokens.ledger import approvals as ledger_approvals
 from tokens.ledger import draft_terms
-from tokens.models import RechargeDraft, RechargeDraftFile
+from tokens.models import RechargeBatch, RechargeDraft, RechargeDraftFile
 from tokens.recharge_lists import chosen, pasted
 from tokens.recharge_orders import draft_batch
 from tokens.recharge_uploads import source_of
@@ -147,7 +147,7 @@ def submit_draft(
     _judge(draft, batch_sha256=batch_sha256, second_factor_at=second_factor_at)
     order = draft_terms.order(draft)
 
-    def batch() -> object:
+    def batch() -> RechargeBatch:
         unsaved = draft_batch(order=order, actor_id=maker_id, idempotency_key=f"draft:{draft.pk}")
         unsaved.content_sha256 = batch_sha256
         return unsaved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -39,7 +41,7 @@ def waiting(omar):
     return list(ApprovalRequest.objects.order_by("opened_at"))
 
 
-def contents(*rows) -> dict:
+def contents(*rows) -> dict[uuid.UUID, str]:
     return {row.pk: row.content_sha256 for row in rows}
 
 

@@ -75,6 +75,7 @@ def test_each_row_has_a_verdict_and_nothing_moves(maker):
     assert draft.tokens_total == 30 + 7 + 1000
     assert draft.columns == ["User", "Tokens", "Note"]
     figures = draft_selectors.figures(draft=draft)
+    assert figures is not None
     assert [(it.category, it.rows, it.tokens) for it in figures.categories] == [("PROMO", 3, 1037)]
     assert [(it.user_ref, it.available_after) for it in figures.top][:2] == [
         (new.user_ref, 1000),
@@ -89,7 +90,9 @@ def test_a_row_far_above_the_habit_is_an_outlier(maker):
     create([(usual.user_ref, 10)], actor=maker)
     draft = checked(maker, f"user,amount\n{usual.user_ref},31\n")
     assert verdicts(draft) == [("warn", "above_habit")]
-    (outlier,) = draft_selectors.figures(draft=draft).outliers
+    figures = draft_selectors.figures(draft=draft)
+    assert figures is not None
+    (outlier,) = figures.outliers
     assert (outlier.amount, outlier.habit) == (31, 10)
 
 
@@ -272,6 +275,7 @@ def test_the_same_file_names_its_first_batch(maker):
     assert draft_selectors.same_file(draft=other) is None
     receipt = submit(first)
     same = draft_selectors.same_file(draft=other)
+    assert same is not None
     assert (same.batch_id, same.maker) == (receipt.batch_id, maker.user_ref)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def tariff(video_second: int = 10, *, multiplier_bp: int = ORDINARY_BP, plan: st
     return Tariff(PriceCard(version=1, prices=prices), plan, multiplier_bp)
 
 
-def one(operation: Operation, quantity: int, **paid: object) -> int:
+def one(operation: Operation, quantity: int, **paid: Any) -> int:
     return price(lines=[UsageLine(operation, quantity)], tariff=tariff(**paid)).tokens
 
 

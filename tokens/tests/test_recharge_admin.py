@@ -38,7 +38,7 @@ def upload(text: str, name: str = "june.csv") -> SimpleUploadedFile:
 def page_of(client, name, *args, **query) -> str:
     answer = client.get(reverse(f"admin:{name}", args=args), query)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return str(answer.content.decode())
 
 
 def test_a_file_is_checked_signed_and_applied_once(client, operator):

@@ -150,8 +150,8 @@ def match_detail(
     change = cv2.addWeighted(lows[0], first, lows[1], second - first, 0)
     change = cv2.addWeighted(change, 1, lows[2], -second, 0)
     grain = cv2.addWeighted(fine, gains.grains[0], coarse, gains.grains[1], 0)
-    change = np.asarray(cv2.add(change, grain), dtype=np.float32)
-    return np.asarray(cv2.add(crop_bgr, on_colours(change)), dtype=np.float32)
+    total = np.asarray(cv2.add(change, grain), dtype=np.float32)
+    return np.asarray(cv2.add(crop_bgr, on_colours(total)), dtype=np.float32)
 
 
 def measure_gains(crop_bgr: Floats, *, target_bgr: Floats, mask: Floats) -> DetailGains | None:

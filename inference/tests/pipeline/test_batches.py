@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_tiles_of_a_row_are_enlarged_together(tmp_path, key, size, batched, runs
     session = open_session(spec=registry.spec(key), path=path, options=SessionOptions())
     pool = Counted(registry, session)
     image = np.random.default_rng(5).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
-    enhancer = FrameEnhancer(pool, FrameEnhancerOptions(model=key, blend_percent=100))
+    enhancer = FrameEnhancer(cast("Any", pool), FrameEnhancerOptions(model=key, blend_percent=100))
     result = enhancer.enhance(image)
     assert pool.counts == runs
     repeated = image.repeat(enhancer.scale, axis=0).repeat(enhancer.scale, axis=1)

@@ -272,6 +272,7 @@ def test_only_side_pieces_of_spectacles_are_taken_away(faces):
     crop = aligned(faces, "hopper").crop_bgr
     changed = (with_frame.clean_bgr != crop).any(axis=2)
     assert changed.any()
+    assert with_frame.temples is not None
     temples = np.zeros(changed.shape, np.float32)
     temples[with_frame.temples.rows] = with_frame.temples.mask
     assert not changed[temples == 0].any()
