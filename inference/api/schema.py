@@ -211,6 +211,13 @@ JOB_ANSWER: Final = OpenApiExample(
             "held": 1,
             "settled": 0,
             "refunded": 0,
+            "price": {
+                "rate_card_version": 3,
+                "multiplier": 1.0,
+                "multiplier_bp": 10_000,
+                "reason": "ordinary",
+                "reason_text": "The ordinary price.",
+            },
             "transfers": [
                 {
                     "id": "tr_42",
