@@ -96,12 +96,15 @@ client: $(STAMP) ## Build the wheel of the Python client into dist/
 	@$(PY) -m uv build --quiet --wheel --out-dir dist clients/python
 
 # --- Measure --------------------------------------------------------------------------------------
-.PHONY: bench-api bench-console bench-ledger bench-engine bench-quality price-week
+.PHONY: bench-api bench-console bench-grants bench-ledger bench-engine bench-quality price-week
 bench-api: $(STAMP) ## Measure the API beside a bare Django view (ARGS=--quick: half a minute)
 	@$(PY) -m benchmarks.api $(ARGS)
 
 bench-console: $(STAMP) ## Measure the console's pages over 10,000,000 transfers (ARGS=--quick: a fiftieth)
 	@$(PY) -m benchmarks.console $(ARGS)
+
+bench-grants: $(STAMP) ## Measure one run of scheduled grants (ARGS="--accounts 1000000")
+	@$(PY) -m benchmarks.grants $(ARGS)
 
 bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own (ARGS=--quick: a minute or two)
 	@$(PY) -m benchmarks.ledger $(ARGS)
