@@ -8,7 +8,13 @@ function connectDropZone(zone) {
   const show = () => {
     name.textContent = input.files.length ? input.files[0].name : "";
   };
-  input.addEventListener("change", show);
+  // On the way down: the theme listens at the field and expects the frame of its own kind there.
+  const onChange = (event) => {
+    if (event.target !== input) return;
+    event.stopPropagation();
+    show();
+  };
+  zone.addEventListener("change", onChange, true);
   for (const kind of ["dragenter", "dragover"]) {
     zone.addEventListener(kind, (event) => {
       event.preventDefault();
