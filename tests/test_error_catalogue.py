@@ -22,6 +22,7 @@ from django.test import override_settings
 from django.utils import timezone, translation
 from rest_framework.test import APIClient
 
+from accounts import freeze_selectors
 from accounts import services as accounts_services
 from accounts.models import ApiKey, User
 from accounts.types import Role
@@ -58,6 +59,8 @@ def test_every_error_is_raised_somewhere():
     made = {name for path in sources(are_tests=False) for name in made_in(path)}
     # The framework's own refusals are looked up in a table.
     made |= {error.__name__ for _kind, error in drf._BY_EXCEPTION}
+    # So are those of freezes, by what is frozen.
+    made |= {error.__name__ for error, _text in freeze_selectors._REFUSALS.values()}
     assert sorted(set(CATALOGUE) - made) == []
 
 

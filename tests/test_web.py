@@ -145,7 +145,7 @@ def test_a_new_user_is_told_how_to_get_tokens(client, mia):
 def test_the_start_page_needs_a_fixed_number_of_queries(client, mia, django_assert_max_num_queries):
     recharge("mia-1", 7)
     client.force_login(mia)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(9):
         client.get("/")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facefusion_site.embedded.errors import EmbeddedError
+
+# Below what Linux (32768) and others (49152) give to outgoing connections.
+_SERVER_PORTS = range(20_000, 32_768)
+_PORT_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +177,17 @@ def end(pid: int, *, marker: str, signals: tuple[tuple[signal.Signals, float], .
 
 
 def free_port() -> int:
-    """Ask the system for a port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port nobody listens on at this moment, below those that systems give to outgoing calls.
+
+    While a server is away, a client that calls again and again may be given the very port that it
+    calls; then it talks to itself, and the server cannot come back.
+    """
+    for _ in range(_PORT_TRIES):
+        port = secrets.choice(_SERVER_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise EmbeddedError("No free port was found between 20000 and 32767.")
 
 
 def read_from(log: Path, offset: int) -> str:
