@@ -26,117 +26,135 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 def _groups(request: HttpRequest) -> list[dict[str, Any]]:
     approvals_count, changes_count, breaks_count = _waiting(request)
     return [
-        _group(
-            _("Work"),
-            _link(_("Overview"), icon="dashboard", view="index"),
-            _link(
-                _("Operations"),
-                icon="speed",
-                view="inference_worker_operations",
-                scopes=(Scope.OPERATIONS_READ,),
-            ),
-            _list(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
-            _list(_("Job batches"), icon="stacks", model="inference_jobbatch"),
-            _list(_("Uploads"), icon="image", model="inference_mediaasset"),
-            _list(_("Quotes"), icon="request_quote", model="inference_swapquote"),
-            _list(_("Workers"), icon="memory", model="inference_worker"),
-            _link(
-                _("Models"),
-                icon="neurology",
-                view="inference_worker_models",
-                scopes=(Scope.OPERATIONS_READ,),
-            ),
-        ),
-        _group(
-            _("Tokens"),
-            _list(_("Recharge batches"), icon="playlist_add", model="tokens_rechargebatch"),
-            _link(
-                _("Bulk recharge"),
-                icon="upload_file",
-                view="tokens_rechargedraft_new",
-                scopes=(Scope.RECHARGES_WRITE,),
-            ),
-            _list(_("Recharge drafts"), icon="draft", model="tokens_rechargedraft"),
-            _list(_("User segments"), icon="filter_alt", model="tokens_usersegment"),
-            _link(
-                _("Approvals"),
-                icon="how_to_vote",
-                view="tokens_approvalrequest_inbox",
-                scopes=(Scope.APPROVALS_READ,),
-            )
-            | {"badge": approvals_count, "badge_variant": "warning"},
-            _list(_("Approval policies"), icon="policy", model="tokens_approvalpolicy"),
-            _list(
-                _("Policy changes"),
-                icon="rule",
-                model="tokens_policychange",
-                waiting_count=changes_count,
-            ),
-            _list(_("Plans"), icon="loyalty", model="tokens_planrule"),
-            _list(_("Campaigns"), icon="campaign", model="promotions_campaign"),
-            _list(_("Rewards"), icon="emoji_events", model="promotions_rewardrule"),
-            _list(_("Wallets"), icon="wallet", model="tokens_wallet"),
-            _list(_("Transfers"), icon="receipt_long", model="tokens_transfer"),
-            _list(_("Holds"), icon="lock_clock", model="tokens_hold"),
-            _list(_("Adjustments"), icon="tune", model="tokens_adjustment"),
-        ),
-        _group(
-            _("Prices"),
-            _link(
-                _("Price curve"),
-                icon="monitoring",
-                view="tokens_pricetick_curve",
-                scopes=(Scope.PRICES_READ,),
-            ),
-            _list(_("Rate cards"), icon="sell", model="tokens_ratecard"),
-            _link(
-                _("Calibration"),
-                icon="balance",
-                view="inference_jobmeter_calibration",
-                scopes=(Scope.PRICES_READ,),
-            ),
-        ),
-        _group(
-            _("Books"),
-            _link(
-                _("Reconciliation"),
-                icon="balance",
-                view="finance_reconciliation",
-                scopes=(Scope.AUDIT_READ,),
-            ),
-            _link(
-                _("Consumption"),
-                icon="bar_chart",
-                view="finance_consumption",
-                scopes=(Scope.AUDIT_READ,),
-            ),
-            _link(
-                _("Liability and expiry"),
-                icon="hourglass_bottom",
-                view="finance_liability",
-                scopes=(Scope.AUDIT_READ,),
-            ),
-            _link(
-                _("Months"),
-                icon="event_available",
-                view="finance_months",
-                scopes=(Scope.AUDIT_READ,),
-            ),
-            _list(
-                _("Breaks"), icon="report", model="tokens_reconbreak", waiting_count=breaks_count
-            ),
-            _list(_("Exports"), icon="download", model="tokens_exportjob"),
-            _list(_("Reconciliation runs"), icon="verified", model="tokens_reconrun"),
-            _list(_("Audit events"), icon="history", model="tokens_auditevent"),
-        ),
-        _group(
-            _("People"),
-            _list(_("Users"), icon="group", model="accounts_user"),
-            _list(_("API keys"), icon="key", model="accounts_apikey"),
-            _list(_("Webhook endpoints"), icon="webhook", model="accounts_webhookendpoint"),
-            _list(_("Webhook deliveries"), icon="send", model="accounts_webhookdelivery"),
-        ),
+        _work(),
+        _tokens(approvals_count=approvals_count, changes_count=changes_count),
+        _prices(),
+        _books(breaks_count=breaks_count),
+        _people(),
     ]
+
+
+def _work() -> dict[str, Any]:
+    return _group(
+        _("Work"),
+        _link(_("Overview"), icon="dashboard", view="index"),
+        _link(
+            _("Operations"),
+            icon="speed",
+            view="inference_worker_operations",
+            scopes=(Scope.OPERATIONS_READ,),
+        ),
+        _list(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
+        _list(_("Job batches"), icon="stacks", model="inference_jobbatch"),
+        _list(_("Uploads"), icon="image", model="inference_mediaasset"),
+        _list(_("Quotes"), icon="request_quote", model="inference_swapquote"),
+        _list(_("Workers"), icon="memory", model="inference_worker"),
+        _link(
+            _("Models"),
+            icon="neurology",
+            view="inference_worker_models",
+            scopes=(Scope.OPERATIONS_READ,),
+        ),
+    )
+
+
+def _tokens(*, approvals_count: int, changes_count: int) -> dict[str, Any]:
+    return _group(
+        _("Tokens"),
+        _list(_("Recharge batches"), icon="playlist_add", model="tokens_rechargebatch"),
+        _link(
+            _("Bulk recharge"),
+            icon="upload_file",
+            view="tokens_rechargedraft_new",
+            scopes=(Scope.RECHARGES_WRITE,),
+        ),
+        _list(_("Recharge drafts"), icon="draft", model="tokens_rechargedraft"),
+        _list(_("User segments"), icon="filter_alt", model="tokens_usersegment"),
+        _link(
+            _("Approvals"),
+            icon="how_to_vote",
+            view="tokens_approvalrequest_inbox",
+            scopes=(Scope.APPROVALS_READ,),
+        )
+        | {"badge": approvals_count, "badge_variant": "warning"},
+        _list(_("Approval policies"), icon="policy", model="tokens_approvalpolicy"),
+        _list(
+            _("Policy changes"),
+            icon="rule",
+            model="tokens_policychange",
+            waiting_count=changes_count,
+        ),
+        _list(_("Plans"), icon="loyalty", model="tokens_planrule"),
+        _list(_("Campaigns"), icon="campaign", model="promotions_campaign"),
+        _list(_("Rewards"), icon="emoji_events", model="promotions_rewardrule"),
+        _list(_("Wallets"), icon="wallet", model="tokens_wallet"),
+        _list(_("Transfers"), icon="receipt_long", model="tokens_transfer"),
+        _list(_("Holds"), icon="lock_clock", model="tokens_hold"),
+        _list(_("Adjustments"), icon="tune", model="tokens_adjustment"),
+    )
+
+
+def _prices() -> dict[str, Any]:
+    return _group(
+        _("Prices"),
+        _link(
+            _("Price curve"),
+            icon="monitoring",
+            view="tokens_pricetick_curve",
+            scopes=(Scope.PRICES_READ,),
+        ),
+        _list(_("Rate cards"), icon="sell", model="tokens_ratecard"),
+        _link(
+            _("Calibration"),
+            icon="balance",
+            view="inference_jobmeter_calibration",
+            scopes=(Scope.PRICES_READ,),
+        ),
+    )
+
+
+def _books(*, breaks_count: int) -> dict[str, Any]:
+    return _group(
+        _("Books"),
+        _link(
+            _("Reconciliation"),
+            icon="balance",
+            view="finance_reconciliation",
+            scopes=(Scope.AUDIT_READ,),
+        ),
+        _link(
+            _("Consumption"),
+            icon="bar_chart",
+            view="finance_consumption",
+            scopes=(Scope.AUDIT_READ,),
+        ),
+        _link(
+            _("Liability and expiry"),
+            icon="hourglass_bottom",
+            view="finance_liability",
+            scopes=(Scope.AUDIT_READ,),
+        ),
+        _link(
+            _("Months"),
+            icon="event_available",
+            view="finance_months",
+            scopes=(Scope.AUDIT_READ,),
+        ),
+        _list(_("Breaks"), icon="report", model="tokens_reconbreak", waiting_count=breaks_count),
+        _list(_("Exports"), icon="download", model="tokens_exportjob"),
+        _list(_("Reconciliation runs"), icon="verified", model="tokens_reconrun"),
+        _list(_("Audit events"), icon="history", model="tokens_auditevent"),
+    )
+
+
+def _people() -> dict[str, Any]:
+    return _group(
+        _("People"),
+        _list(_("Users"), icon="group", model="accounts_user"),
+        _list(_("API keys"), icon="key", model="accounts_apikey"),
+        _list(_("Webhook endpoints"), icon="webhook", model="accounts_webhookendpoint"),
+        _list(_("Webhook deliveries"), icon="send", model="accounts_webhookdelivery"),
+    )
 
 
 def _waiting(request: HttpRequest) -> tuple[int, int, int]:

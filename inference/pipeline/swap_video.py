@@ -116,13 +116,7 @@ def swap_video(
     """
     enter(observer, "detect", 0.0)
     info = probe_video(paths.target, limits=options.limits)
-    check_result_size(
-        engine.pool.registry,
-        request.spec.frame_enhancer,
-        size_px=(info.width, info.height),
-        pixels_max=options.limits.pixels_max,
-        side_max_px=options.limits.side_max_px,
-    )
+    _check_frames(engine, request, options=options, info=info)
     job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
     observer.progress("prepare", 1.0)
     run = VideoRun(
@@ -148,6 +142,19 @@ def swap_video(
         paths.result.unlink()
         raise
     return run.report(video)
+
+
+def _check_frames(
+    engine: Engine, request: SwapRequest, *, options: TranscodeOptions, info: VideoInfo
+) -> None:
+    """Refuse a result whose enlarged frames would grow beyond the limits."""
+    check_result_size(
+        engine.pool.registry,
+        request.spec.frame_enhancer,
+        size_px=(info.width, info.height),
+        pixels_max=options.limits.pixels_max,
+        side_max_px=options.limits.side_max_px,
+    )
 
 
 def _frames_total(options: TranscodeOptions, info: VideoInfo, segment: Segment | None) -> int:

@@ -15,10 +15,10 @@ from tokens.models.wallets import CreditLot, Wallet
 
 
 class RechargeBatch(models.Model):
-    """One principal's grant to many wallets, or the reversal of one.
+    """One principal's grant to many wallets, or the reversal of one; created complete.
 
-    A batch is created complete. Small ones are applied at once; others wait for an approval or
-    for a worker, which holds a lease while it works. Counters grow with every committed chunk.
+    Small ones are applied at once; others wait for an approval or for a worker, which holds a
+    lease. Counters grow with every committed chunk.
     """
 
     class Mode(models.TextChoices):
@@ -234,10 +234,9 @@ class RechargeBatch(models.Model):
 
 
 class RechargeChunk(models.Model):
-    """Up to a thousand staged rows; what was approved is what will be applied.
+    """Up to a thousand staged rows; a trigger refuses any change but that of the state.
 
-    ``payload`` is an array of rows, each an array in the order of ``tokens.recharge_rows``. A
-    trigger refuses any change but that of the state.
+    ``payload`` is an array of rows, each an array in the order of ``tokens.recharge_rows``.
     """
 
     class State(models.TextChoices):

@@ -28,6 +28,7 @@ class Command(GrantCommand):
         parser.add_argument("--rule", metavar="NAME", help="only this one, by its short name")
 
     def runs(self, options: Mapping[str, Any]) -> Sequence[RuleRun]:
+        """Each rule, for each of its windows that is over."""
         now = timezone.now()
         day = options["date"]
         name = options["rule"]

@@ -28,6 +28,7 @@ class Command(GrantCommand):
         parser.add_argument("--campaign", metavar="NAME", help="only this one, by its short name")
 
     def runs(self, options: Mapping[str, Any]) -> Sequence[RuleRun]:
+        """Each campaign that runs and has budget left; the one that was named in any case."""
         now = timezone.now()
         if options["date"] not in (None, now.date()):
             raise UsageError("--date: a campaign is not granted for another day")

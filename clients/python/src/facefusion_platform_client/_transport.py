@@ -155,15 +155,25 @@ class Transport:
             else:
                 if answer.is_success or answer.is_redirect or answer.status_code == _NOT_MODIFIED:
                     return answer
-                problem = problem_of(answer)
-                is_safe = is_repeatable and problem.retryable
-                is_safe = is_safe or problem.status == _TOO_MANY
-                pause_s = self._retry.pause_s(attempt=attempt, retry_after_s=problem.retry_after_s)
-                if not is_safe or pause_s is None:
-                    raise problem
+                pause_s = self._pause_after(
+                    problem_of(answer), attempt=attempt, is_repeatable=is_repeatable
+                )
             log.info("Sending %s %s again in %.1f s.", method, path, pause_s)
             _rewind(request.get("files"))
             time.sleep(pause_s)
+
+    def _pause_after(self, problem: ApiError, *, attempt: int, is_repeatable: bool) -> float:
+        """Seconds until the request may be sent again.
+
+        Raises:
+            ApiError: ``problem``, where it must not be, or was sent often enough.
+        """
+        # Nothing was done where there were too many requests.
+        is_safe = (is_repeatable and problem.retryable) or problem.status == _TOO_MANY
+        pause_s = self._retry.pause_s(attempt=attempt, retry_after_s=problem.retry_after_s)
+        if not is_safe or pause_s is None:
+            raise problem
+        return pause_s
 
     def json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """``send``, and the object in the answer."""
