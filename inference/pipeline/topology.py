@@ -147,10 +147,11 @@ def five_points(mesh: Floats) -> Floats:
 def _five_means() -> Floats:
     """(5, 468) float32: how much each vertex counts in each of the five points."""
     tables = face_topology()
-    groups = (tables.right_eye, tables.left_eye, NOSE_TIP, MOUTH_CORNERS[:1], MOUTH_CORNERS[1:])
+    eyes: list[list[int]] = [tables.right_eye.tolist(), tables.left_eye.tolist()]
+    groups = [*eyes, [*NOSE_TIP], [MOUTH_CORNERS[0]], [MOUTH_CORNERS[1]]]
     means = np.zeros((len(groups), POINT_COUNT), dtype=np.float32)
     for row, group in zip(means, groups, strict=True):
-        row[list(group)] = 1 / len(group)
+        row[group] = 1 / len(group)
     return means
 
 
