@@ -116,6 +116,13 @@ class User(AbstractUser):
         editable=False,
         help_text=_("What the account may not do for now; see its freezes."),
     )
+    slowed_until = models.DateTimeField(
+        _("slowed down until"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Until then the request limits of the account are halved."),
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 

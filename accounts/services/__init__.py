@@ -23,6 +23,7 @@ from accounts.services.sign_ins import (
     renew_sign_in,
     revoke_sign_ins,
 )
+from accounts.services.slowing import slow_account
 from accounts.services.users import (
     register_user,
     set_password,
@@ -81,6 +82,7 @@ __all__ = [
     "set_password",
     "set_role",
     "set_time_zone",
+    "slow_account",
     "spend_key_budget",
     "switch_endpoint_off",
     "system_user",

@@ -149,11 +149,11 @@ def lift_freezes(*, user_id: int, kind: FreezeKind, reason: str, actor_id: int) 
 
 @transaction.atomic
 def set_appeal(
-    *, freeze_id: uuid.UUID, state: AppealState, reason: str, actor_id: int
+    *, freeze_id: uuid.UUID, state: AppealState, reason: str, actor_id: int | None
 ) -> AccountFreeze:
     """Note that the account objects, or what was decided; lifting is a step of its own.
 
-    Joins the caller's transaction, or owns one.
+    Joins the caller's transaction, or owns one. ``actor_id`` is None where the platform notes it.
 
     Raises:
         FreezeNotFoundError: there is no such freeze.

@@ -12,6 +12,7 @@ import redis
 import structlog
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_ratelimit.core import get_usage
 from rest_framework.request import Request
@@ -79,6 +80,9 @@ def check(
     if key != "ip":
         plan = getattr(request.user, "plan", "")
         quota *= settings.RATE_PLAN_FACTORS.get(plan, 1)
+        slowed_until = getattr(request.user, "slowed_until", None)
+        if slowed_until is not None and slowed_until > timezone.now():
+            quota = max(1, quota // 2)
     count(
         request,
         name=group,
