@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from django.conf import settings
 
 from inference import segment_transitions, transitions
+from inference.pipeline.types import Embedding
 from inference.pipeline.video.types import VideoProgress
+from inference.signals import source_faces_seen
 from inference.types import Claim, FrameProgress, SegmentClaim
 
 PICTURE_SPANS_PERCENT: Final = {
@@ -79,6 +82,10 @@ class JobObserver:
         if self._pace.is_due():
             self._write()
 
+    def identities(self, embeddings: Sequence[Embedding], *, recogniser: str) -> None:
+        """Tell the apps above whose faces the job takes."""
+        _announce(self._claim.job_id, embeddings, recogniser)
+
     def publishing(self) -> None:
         """Renew once more right before the result is written."""
         self._stage = "publish"
@@ -139,6 +146,10 @@ class SegmentObserver:
         """Kept until the next write."""
         self._frames_done = min(progress.frames_done, self._claim.plan["frames_count"])
 
+    def identities(self, embeddings: Sequence[Embedding], *, recogniser: str) -> None:
+        """Tell the apps above whose faces the job takes; each segment does."""
+        _announce(self._claim.job.job_id, embeddings, recogniser)
+
     def should_stop(self) -> bool:
         """Keep the lease; true once another attempt owns the segment, or the job has ended."""
         if self._pace.is_due():
@@ -148,3 +159,12 @@ class SegmentObserver:
             )
             self._pace.written(with_hold=is_hold_due)
         return self._is_lost
+
+
+def _announce(job_id: uuid.UUID, embeddings: Sequence[Embedding], recogniser: str) -> None:
+    source_faces_seen.send_robust(
+        sender=JobObserver,
+        job_id=job_id,
+        recogniser=recogniser,
+        embeddings=[embedding.unit for embedding in embeddings],
+    )

@@ -34,7 +34,14 @@ from inference.pipeline.spec import SwapSpec
 from inference.pipeline.swappers.base import PreparedSource, SourcePicture
 from inference.pipeline.swappers.catalogue import open_swapper
 from inference.pipeline.swappers.latent import NEUTRAL_WEIGHT, mean_embedding
-from inference.pipeline.types import Embedding, Face, Image, Landmarks
+from inference.pipeline.types import (
+    Embedding,
+    Face,
+    IdentityObserver,
+    Image,
+    Landmarks,
+    Observer,
+)
 
 # A source has to be seen better than a target: everything in the result hangs on it.
 _SOURCE_SCORE_MIN: Final = 0.8
@@ -142,6 +149,12 @@ class Job:
         """Identity of a face by the recogniser that tells the people of the target apart."""
         model = self.engine.model(self.matcher)
         return embed_face(model, image_bgr=image_bgr, landmarks=landmarks)
+
+
+def tell_identities(job: Job, observer: Observer) -> None:
+    """Report whose faces the job takes, to an observer that wants to know."""
+    if isinstance(observer, IdentityObserver):
+        observer.identities(job.identity_embeddings, recogniser=job.recogniser)
 
 
 def prepare_job(*, engine: Engine, request: SwapRequest) -> Job:

@@ -11,7 +11,7 @@ from inference.pipeline.enhancers.frame import check_result_size
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
 from inference.pipeline.frame import swap_frame
 from inference.pipeline.image_io import RESULT_SIDE_MAX_PX
-from inference.pipeline.job import Job, SwapRequest, prepare_job, usable
+from inference.pipeline.job import Job, SwapRequest, prepare_job, tell_identities, usable
 from inference.pipeline.selection.casting import Cast
 from inference.pipeline.types import Embedding, FaceReport, Image, Observer, SwapResult
 
@@ -51,6 +51,7 @@ def swap_image(
             side_max_px=RESULT_SIDE_MAX_PX,
         )
     job = prepare_job(engine=engine, request=request)
+    tell_identities(job, observer)
     engine.safety.require(target_bgr, where="target")
     enter(observer, "detect", 0.5)
     faces = usable(job.analyser.find(target_bgr), where="target")

@@ -13,7 +13,7 @@ from inference.pipeline.engine import LANDMARKER, Engine
 from inference.pipeline.enhancers.frame import check_result_size
 from inference.pipeline.errors import ContentWhere, NoFaceFoundError, PipelineError
 from inference.pipeline.frame import swap_frame
-from inference.pipeline.job import Job, SwapRequest, prepare_job
+from inference.pipeline.job import Job, SwapRequest, prepare_job, tell_identities
 from inference.pipeline.masks.cover import CoverHint
 from inference.pipeline.safety.check import VideoSampler
 from inference.pipeline.selection.casting import Cast
@@ -118,6 +118,7 @@ def swap_video(
     info = probe_video(paths.target, limits=options.limits)
     _check_frames(engine, request, options=options, info=info)
     job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
+    tell_identities(job, observer)
     observer.progress("prepare", 1.0)
     run = VideoRun(
         job,

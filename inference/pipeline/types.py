@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,14 @@ class Embedding:
     def similarity(self, other: Embedding) -> float:
         """Cosine, -1..1; 1 is the same picture of the same person."""
         return float(self.unit @ other.unit)
+
+
+@runtime_checkable
+class IdentityObserver(Observer, Protocol):
+    """An observer that also wants to know whose faces are taken."""
+
+    def identities(self, embeddings: Sequence[Embedding], *, recogniser: str) -> None:
+        """Report the identities of a run, each by the recogniser of this key."""
 
 
 @dataclass(frozen=True, slots=True)
