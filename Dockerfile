@@ -35,6 +35,7 @@ COPY manage.py gunicorn.conf.py requirements-models.txt ./
 COPY facefusion_site ./facefusion_site
 COPY accounts ./accounts
 COPY tokens ./tokens
+COPY trust ./trust
 COPY inference ./inference
 COPY promotions ./promotions
 COPY locale ./locale

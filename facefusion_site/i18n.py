@@ -28,7 +28,15 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOGUE: Final = ROOT / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
 LOCALE: Final = "zh_Hans"
 Text = str | tuple[str, ...]
-_FOLDERS: Final = ("facefusion_site", "accounts", "tokens", "inference", "promotions", "templates")
+_FOLDERS: Final = (
+    "facefusion_site",
+    "accounts",
+    "tokens",
+    "trust",
+    "inference",
+    "promotions",
+    "templates",
+)
 _SKIPPED: Final = frozenset({"tests", "migrations"})
 _KEYWORDS: Final = {
     "_": None,

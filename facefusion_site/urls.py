@@ -26,6 +26,7 @@ urlpatterns = [
     path("api/v1/", include("tokens.api.books_urls")),
     path("api/v1/", include("tokens.api.price_urls")),
     path("api/v1/", include("tokens.api.wallet_urls")),
+    path("api/v1/", include("trust.api.urls")),
     path("api/v1/", include("inference.api.urls")),
     path("api/v1/", include("promotions.api.urls")),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

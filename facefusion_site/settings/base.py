@@ -37,6 +37,7 @@ env = environ.Env()
 INSTALLED_APPS = [
     "accounts",
     "tokens",
+    "trust",
     "inference",
     "promotions",
     "unfold",
