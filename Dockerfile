@@ -38,6 +38,7 @@ COPY tokens ./tokens
 COPY trust ./trust
 COPY inference ./inference
 COPY promotions ./promotions
+COPY productions ./productions
 COPY locale ./locale
 COPY static ./static
 COPY templates ./templates

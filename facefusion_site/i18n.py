@@ -35,6 +35,7 @@ _FOLDERS: Final = (
     "trust",
     "inference",
     "promotions",
+    "productions",
     "templates",
 )
 _SKIPPED: Final = frozenset({"tests", "migrations"})

@@ -19,6 +19,7 @@ from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
 from facefusion_site.settings.outbound import *
 from facefusion_site.settings.prices import *
+from facefusion_site.settings.productions import *
 from facefusion_site.settings.recharges import *
 from facefusion_site.settings.reports import *
 from facefusion_site.settings.sandbox import *
@@ -40,6 +41,7 @@ INSTALLED_APPS = [
     "trust",
     "inference",
     "promotions",
+    "productions",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -291,6 +293,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE |= WEBHOOK_BEAT_SCHEDULE | PRICE_BEAT_SCHEDULE
 CELERY_BEAT_SCHEDULE |= ACCOUNTS_BEAT_SCHEDULE | REPORT_BEAT_SCHEDULE | MEDIA_BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULE |= PRODUCTION_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

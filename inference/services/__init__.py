@@ -4,8 +4,10 @@ from inference.services.batches import (
     BatchOrder,
     BatchPreview,
     BatchRow,
+    StoredBatch,
     cancel_job_batch,
     create_job_batch,
+    join_job_batch,
     preview_job_batch,
 )
 from inference.services.faces import forget_faces, request_faces
@@ -32,6 +34,7 @@ __all__ = [
     "BatchOrder",
     "BatchPreview",
     "BatchRow",
+    "StoredBatch",
     "announce_upload",
     "cancel_job_batch",
     "cancel_swap_job",
@@ -43,6 +46,7 @@ __all__ = [
     "drain_worker",
     "forget_faces",
     "import_media",
+    "join_job_batch",
     "preview_cancel",
     "preview_cancel_of",
     "preview_job_batch",

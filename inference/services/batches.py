@@ -58,7 +58,7 @@ class BatchOrder:
     """
 
     rows: tuple[BatchRow, ...]
-    mode: JobBatch.Mode
+    mode: JobBatch.Mode = Mode.SOFT_FAIL
     max_tokens: int | None = None
     start_deadline_s: int | None = None
 
@@ -70,6 +70,20 @@ class BatchPreview:
     tokens: int
     quotes: dict[int, SwapQuote] = field(default_factory=dict)
     refusals: tuple[dict[str, Any], ...] = ()
+
+    def only(self, numbers: Sequence[int]) -> BatchPreview:
+        """Of these rows alone, which become the rows from 1 on; none of them was refused."""
+        quotes = {place: self.quotes[number] for place, number in enumerate(numbers, start=1)}
+        return BatchPreview(tokens=sum(quote.tokens for quote in quotes.values()), quotes=quotes)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A new batch: the jobs by row, and why the other rows became none."""
+
+    batch_id: uuid.UUID
+    job_ids: dict[int, uuid.UUID]
+    refusals: tuple[dict[str, Any], ...]
 
 
 def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
@@ -161,13 +175,46 @@ def create_job_batch(
     accounts_services.spend_key_budget(key_id=api_key_id, tokens=plan.tokens)
     _fill(batch, order, plan)
     accounts_services.give_back_key_budget(key_id=api_key_id, tokens=plan.tokens - batch.tokens)
-    for job_id in dispatch.take_places(owner_id=owner_id):
-        send_on_commit(tasks.run_swap_job, job_id=str(job_id))
-    _log_after_commit(batch)
+    _send_after_commit(batch)
     return batch.pk, False
 
 
-def _log_after_commit(batch: JobBatch) -> None:
+def join_job_batch(
+    *, owner_id: int, order: BatchOrder, plan: BatchPreview, idempotency_key: str
+) -> StoredBatch:
+    """Make jobs of rows that were priced before, in the caller's transaction.
+
+    For callers that decide about jobs under a lock of their own, and so know that they ask once:
+    the key must be new. The lock has to come before those of jobs and wallets.
+
+    Args:
+        owner_id: who pays.
+        order: the rows in the order of ``plan``; its mode says what an uncovered row does.
+        plan: the prices, of this moment.
+        idempotency_key: unique per owner.
+
+    Raises:
+        InsufficientTokensError: the wallet cannot cover an atomic batch.
+        WalletFrozenError: an operator keeps the wallet frozen.
+        WalletClosedError: the wallet is closed.
+    """
+    assert transaction.get_connection().in_atomic_block, "the caller owns the transaction"
+    batch = JobBatch.objects.create(
+        owner_id=owner_id,
+        idempotency_key=idempotency_key,
+        request_fingerprint=idempotency.fingerprint(asdict(order)),
+        mode=order.mode,
+        rows_count=len(order.rows),
+    )
+    covered = _fill(batch, order, plan)
+    _send_after_commit(batch)
+    job_ids = {job.batch_row: job.pk for job in covered if job.batch_row is not None}
+    return StoredBatch(batch_id=batch.pk, job_ids=job_ids, refusals=tuple(batch.refusals))
+
+
+def _send_after_commit(batch: JobBatch) -> None:
+    for job_id in dispatch.take_places(owner_id=batch.owner_id):
+        send_on_commit(tasks.run_swap_job, job_id=str(job_id))
     transaction.on_commit(
         partial(
             log.info,
@@ -224,10 +271,13 @@ def _check(plan: BatchPreview, order: BatchOrder) -> None:
         )
 
 
-def _fill(batch: JobBatch, order: BatchOrder, plan: BatchPreview) -> None:
+def _fill(batch: JobBatch, order: BatchOrder, plan: BatchPreview) -> list[SwapJob]:
     """Store quotes and jobs, hold what they cost, and take back the rows that were not covered.
 
     The rows come first, as with single jobs: locks are taken in the order job, wallet.
+
+    Returns:
+        The jobs that are covered.
     """
     now = timezone.now()
     deadline = None
@@ -275,6 +325,7 @@ def _fill(batch: JobBatch, order: BatchOrder, plan: BatchPreview) -> None:
         key=lambda refusal: refusal["row"],
     )
     batch.save(update_fields=["accepted_count", "tokens", "refusals"])
+    return covered
 
 
 def _hold(
