@@ -22,6 +22,7 @@ from facefusion_site.settings.prices import *
 from facefusion_site.settings.productions import *
 from facefusion_site.settings.recharges import *
 from facefusion_site.settings.reports import *
+from facefusion_site.settings.risk import *
 from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
 from facefusion_site.settings.webhooks import *
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "trust",
     "inference",
     "promotions",
+    "risk",
     "productions",
     "unfold",
     "django.contrib.admin",
@@ -73,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "risk.middleware.RequestCountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "facefusion_site.console_guard.ConsoleGuardMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -293,7 +296,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE |= WEBHOOK_BEAT_SCHEDULE | PRICE_BEAT_SCHEDULE
 CELERY_BEAT_SCHEDULE |= ACCOUNTS_BEAT_SCHEDULE | REPORT_BEAT_SCHEDULE | MEDIA_BEAT_SCHEDULE
-CELERY_BEAT_SCHEDULE |= PRODUCTION_BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULE |= PRODUCTION_BEAT_SCHEDULE | RISK_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

@@ -27,6 +27,8 @@ CONSOLE_SECOND_FACTOR = False
 STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = True
 LOGGING = logging_config(level="WARNING", json_lines=True)
+# Tests of the rules switch them on; elsewhere no test is to be stopped by them.
+RISK_ENABLED = env.bool("RISK_ENABLED", default=False)
 # Fast on purpose: tests create many users.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
