@@ -259,7 +259,7 @@ class NothingToRetryError(DomainError):
     code = "nothing_to_retry"
     http_status = 409
     title = _("There is nothing to retry")
-    next_step = _("Rows that could not be read have to be corrected and sent as a new batch.")
+    next_step = _("Correct these rows and send them as a new batch.")
 
 
 class AlreadyRetriedError(DomainError):

@@ -39,19 +39,17 @@ Source = RechargeBatch.Source
 Status = RechargeBatch.Status
 RUNNING = frozenset({Status.QUEUED, Status.APPLYING})
 RETRYABLE = frozenset({Status.PARTIALLY_APPLIED, Status.FAILED, Status.STOPPED})
-# A row that could not be read has to be corrected by whoever sent it.
-BEYOND_RETRY = frozenset(
+# Other rows are wrong in themselves and need whoever sent them: sent again as they are they would
+# fail again or, as a user's second row, be granted beside the first.
+MENDED_BY_TIME = frozenset(
     {
-        Outcome.APPLIED,
-        Outcome.ROW_UNREADABLE,
-        Outcome.CELL_TOO_LONG,
-        Outcome.FORMULA_REFUSED,
-        Outcome.USER_MISSING,
-        Outcome.AMOUNT_SCALE_INVALID,
-        Outcome.KEY_INVALID,
-        Outcome.CATEGORY_UNKNOWN,
-        Outcome.PRIORITY_INVALID,
-        Outcome.TIME_INVALID,
+        Outcome.ROLLED_BACK,
+        Outcome.NOT_ATTEMPTED,
+        Outcome.ACCOUNT_NOT_FOUND,
+        Outcome.ACCOUNT_FROZEN,
+        Outcome.ACCOUNT_CLOSED,
+        Outcome.EXCEEDS_MAX_BALANCE,
+        Outcome.REVERSAL_CREDITS_USED,
     }
 )
 
@@ -253,7 +251,7 @@ def retry_failures(
         BatchNotFoundError: there is no such batch.
         BatchStateError: it has not ended, or applied everything.
         AlreadyRetriedError: it was retried before.
-        NothingToRetryError: no failed line could be read.
+        NothingToRetryError: no line failed in a way that a retry could mend.
         IdempotencyKeyReusedError: the key was used with another request.
     """
     parent = recharge_selectors.batch_by_id(batch_id=batch_id)
@@ -263,6 +261,8 @@ def retry_failures(
         actor_id=actor_id,
         operator=parent.operator,
         reason=parent.reason,
+        funding=parent.funding,
+        ticket=parent.ticket,
         mode=chosen_mode,
         source=Source.RETRY,
         key_scope=f"retry:{batch_id}",
@@ -350,7 +350,7 @@ def _retry_rows(batch_id: uuid.UUID) -> Iterator[StagedRow]:
         raise AlreadyRetriedError(
             _("The failed lines of this batch were retried before."), retry_id=str(child_id)
         )
-    lines = parent.lines.exclude(outcome__in=BEYOND_RETRY).order_by("row_no")
+    lines = parent.lines.filter(outcome__in=MENDED_BY_TIME).order_by("row_no")
     if not lines.exists():
         raise NothingToRetryError(_("No line of this batch can be retried."))
     return (_row(line, origin=line.reverses_id) for line in lines.iterator(chunk_size=2_000))

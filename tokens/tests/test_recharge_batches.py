@@ -472,6 +472,20 @@ def test_failures_are_retried_once_and_the_retry_can_be_retried(operator):
     assert (available(late), available(later)) == (5, 6)
 
 
+def test_a_retry_leaves_rows_that_are_wrong_in_themselves(operator):
+    twice = make_user()
+    rows = [(twice.user_ref, 5), (twice.user_ref, 5), (make_user().user_ref, 0), ("late", 5)]
+    parent = create(rows, actor=operator)
+    work(parent)
+    make_user(user_ref="late")
+    child = services.retry_failures(
+        batch_id=parent.batch_id, actor_id=operator.pk, idempotency_key="r"
+    )
+    retried = RechargeLine.objects.filter(batch_id=child.batch_id)
+    assert list(retried.values_list("user_ref", flat=True)) == ["late"]
+    assert (child.status, available(twice)) == ("applied", 5)
+
+
 def test_two_retries_at_once_credit_once(operator):
     parent = create([("late", 5)], actor=operator)
     late = make_user(user_ref="late")

@@ -16,7 +16,15 @@ KEY_LENGTH_MAX = 64
 RUNNING = {"QUEUED"}
 ENDED = {"APPLIED", "PARTIALLY_APPLIED", "FAILED", "STOPPED"}
 RETRYABLE = ENDED - {"APPLIED"}
-UNREADABLE = {"key_invalid"}
+MENDED_BY_TIME = {
+    "rolled_back",
+    "not_attempted",
+    "account_not_found",
+    "account_frozen",
+    "account_closed",
+    "exceeds_max_balance",
+    "reversal_credits_used",
+}
 
 
 @dataclass(slots=True)
@@ -155,7 +163,7 @@ class Recharges:
                 raise Refused("recharge_batch_state", status=batch.status.lower())
             if batch.retry is not None:
                 raise Refused("recharge_already_retried", retry_id=str(batch.retry.id))
-            lines = [line for line in batch.lines if line.code not in {"applied", *UNREADABLE}]
+            lines = [line for line in batch.lines if line.code in MENDED_BY_TIME]
             if not lines:
                 raise Refused("nothing_to_retry")
             return [replace(line.row, amount=line.amount) for line in lines]
