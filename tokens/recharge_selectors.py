@@ -257,6 +257,8 @@ def _receipt(
         reversal_policy=batch.reversal_policy.lower(),
         retries=tuple(pk for pk, parent_id in children if parent_id == batch.pk),
         reversals=tuple(pk for pk, parent_id in children if parent_id != batch.pk),
+        funding=batch.funding.lower(),
+        ticket=batch.ticket,
     )
 
 

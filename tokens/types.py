@@ -326,6 +326,8 @@ class RechargeReceipt:
     reversal_policy: str = ""
     retries: tuple[uuid.UUID, ...] = ()
     reversals: tuple[uuid.UUID, ...] = ()
+    funding: str = ""
+    ticket: str = ""
 
     @property
     def failed_count(self) -> int:

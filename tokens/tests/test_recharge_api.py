@@ -195,6 +195,28 @@ def test_wrong_fields_are_named(operator, body, pointer):
     assert (reply.status_code, reply.data["errors"][0]["pointer"]) == (400, pointer)
 
 
+def test_funding_and_ticket_are_kept_read_back_and_part_of_what_is_signed(operator):
+    alice = make_user()
+    said = {"funding": "contract", "ticket": "OPS-7"}
+    body = {**HEAD, "users": [alice.user_ref], "amount": 3}
+    plain = post(operator, body)
+    assert (plain.data["funding"], plain.data["ticket"]) == ("", "")
+    asked = post(operator, {**body, **said}, key="k")
+    assert {name: asked.data[name] for name in said} == said
+    assert asked.data["content_sha256"] != plain.data["content_sha256"]
+    other = post(operator, {**body, **said, "ticket": "OPS-8"}, key="k")
+    assert (other.status_code, other.data["code"]) == (422, "idempotency_key_reused")
+    content = f"user,amount\n{alice.user_ref},5\n".encode()
+    filed = stream(operator, content, "text/csv", **said)
+    assert {name: filed.data[name] for name in said} == said
+    partly = post(operator, {**body, **said, "users": [alice.user_ref, "late"]})
+    make_user(user_ref="late")
+    retried = post(operator, {}, path=f"{partly['Location']}:retry-failed")
+    assert {name: retried.data[name] for name in said} == said
+    wrong = post(operator, {**body, "funding": "luck"})
+    assert (wrong.status_code, wrong.data["errors"][0]["pointer"]) == (400, "#/funding")
+
+
 def test_a_dry_run_needs_no_key_and_changes_nothing(operator):
     alice = make_user()
     body = {**HEAD, "users": [alice.user_ref, "nobody"], "amount": 3, "dry_run": True}

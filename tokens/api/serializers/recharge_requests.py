@@ -18,6 +18,7 @@ from tokens.errors import RechargeTooLargeError
 from tokens.recharge_rows import StagedRow, iso
 from tokens.types import (
     Category,
+    Funding,
     LotTerms,
     RechargeItem,
     RechargeMode,
@@ -30,6 +31,7 @@ from tokens.types import (
 )
 
 CATEGORIES = [category.value for category in Category]
+FUNDINGS = [funding.value for funding in Funding]
 MODES = [mode.value for mode in RechargeMode]
 PRIORITY_MAX = 100
 TEXT_MAX = 64
@@ -80,6 +82,15 @@ class RechargeHeadSerializer(LotTermsSerializer):
         help_text=_("A label of yours; the authenticated caller is always recorded beside it."),
     )
     reason = serializers.CharField(max_length=255, help_text=_("Why; kept in the audit trail."))
+    funding = serializers.ChoiceField(
+        choices=FUNDINGS, required=False, help_text=_("Who pays for the tokens.")
+    )
+    ticket = serializers.CharField(
+        max_length=TEXT_MAX,
+        required=False,
+        allow_blank=True,
+        help_text=_("Where the recharge was asked for."),
+    )
     dry_run = serializers.BooleanField(
         default=False, help_text=_("Judge every row and change nothing.")
     )
@@ -94,6 +105,8 @@ class RechargeHeadSerializer(LotTermsSerializer):
             terms=lot_terms(data, LotTerms()),
             source=source,
             fingerprint=fingerprint,
+            funding=Funding(data["funding"]) if "funding" in data else None,
+            ticket=data.get("ticket", ""),
         )
 
 
@@ -152,6 +165,12 @@ class RechargeCreateSerializer(RechargeHeadSerializer):
         help_text=_("A label of yours; the authenticated caller is always recorded beside it."),
     )
     reason = StrictCharField(max_length=255, help_text=_("Why; kept in the audit trail."))
+    ticket = StrictCharField(
+        max_length=TEXT_MAX,
+        required=False,
+        allow_blank=True,
+        help_text=_("Where the recharge was asked for."),
+    )
     users = serializers.ListField(
         child=StrictCharField(max_length=TEXT_MAX),
         required=False,

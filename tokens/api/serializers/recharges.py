@@ -37,6 +37,8 @@ class RechargeBatchSerializer(serializers.Serializer[Any]):
     source = serializers.CharField()  # type: ignore[assignment]
     operator = serializers.CharField()
     reason = serializers.CharField()
+    funding = serializers.CharField(help_text=_("Who pays for the tokens; empty if not said."))
+    ticket = serializers.CharField()
     lines_count = serializers.IntegerField()
     done_count = serializers.IntegerField(help_text=_("Lines that have their outcome."))
     applied_count = serializers.IntegerField()
@@ -46,7 +48,7 @@ class RechargeBatchSerializer(serializers.Serializer[Any]):
         help_text=_("Tokens credited by the applied lines, or taken back by a reversal.")
     )
     content_sha256 = serializers.CharField(
-        help_text=_("Digest of mode, reason, operator and every row; approvals name it.")
+        help_text=_("Digest of the terms and every row; approvals name it.")
     )
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -41,7 +41,8 @@ class Recharges:
             amount: whole tokens for each of them.
             lines: mappings with ``user``, ``amount`` and, if you like, ``key``.
             mode: ``soft_fail`` lets good lines through, ``atomic`` all or none.
-            terms: ``operator``, ``category``, ``priority``, ``effective_at``, ``expires_at``.
+            terms: ``operator``, ``funding``, ``ticket``, ``category``, ``priority``,
+                ``effective_at``, ``expires_at``.
             idempotency_key: your name of this recharge; a random one by default.
 
         Returns:
