@@ -11,7 +11,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthentic
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import signatures
+from accounts import signatures, step_up
 from accounts.errors import (
     KeyCannotManageKeysError,
     RoleRequiredError,
@@ -19,7 +19,7 @@ from accounts.errors import (
     ScopeMissingError,
 )
 from accounts.models import ApiKey, User
-from accounts.types import MONEY_SCOPES, ROLE_SCOPES, Role, Scope
+from accounts.types import MONEY_SCOPES, ROLE_SCOPES, STAFF_SCOPES, Role, Scope
 
 
 class HasScope(BasePermission):
@@ -33,6 +33,8 @@ class HasScope(BasePermission):
         Raises:
             RoleRequiredError: the user's role never includes the scope.
             ScopeMissingError: the user could, this key cannot.
+            StepUpRequiredError, SecondFactorMissingError: the scope is one of staff's, and the
+                person has not shown a second factor.
             DomainError: the key asks for signatures, the request moves tokens, and
                 ``signatures.verify`` refuses it.
         """
@@ -50,6 +52,8 @@ class HasScope(BasePermission):
                 _("This API key was issued without the scope %(scope)s.") % {"scope": required},
                 required_scope=required.value,
             )
+        if required in STAFF_SCOPES:
+            step_up.require_shown(request)
         if (
             isinstance(request.auth, ApiKey)
             and request.auth.requires_signature

@@ -33,6 +33,7 @@ CODE_PARAMETER: Final = OpenApiParameter(
 )
 _CODE_LENGTH_MAX: Final = 64
 _DEVICE: Final = "second_factor_device"
+_MOMENT: Final = "second_factor_moment"
 
 
 def is_by_key(request: Request) -> bool:
@@ -53,6 +54,10 @@ def proven_at(request: Request) -> datetime | None:
     """
     if is_by_key(request):
         return None
+    # One request may be asked twice, and a code works once.
+    known_moment: datetime | None = getattr(request, _MOMENT, None)
+    if known_moment is not None:
+        return known_moment
     code = request.headers.get(CODE_HEADER, "").strip()
     if code:
         return prove(request, code=code)
@@ -65,9 +70,13 @@ def proven_at(request: Request) -> datetime | None:
 def prove(request: Request, *, code: str) -> datetime:
     """Check a code for the caller's session or access token; see ``proven_at`` for the errors."""
     limits.check(request, group="step-up", rate="STEP_UP_RATE", key="user", is_fail_open=False)
-    return second_factor.prove(
+    moment = second_factor.prove(
         user_id=user_id(request), code=code[:_CODE_LENGTH_MAX], credential=_credential(request)
     )
+    setattr(request, _MOMENT, moment)
+    if request.auth is None and request.session.session_key is not None:
+        mark_session(request._request)  # noqa: SLF001  # the session is that of Django's request
+    return moment
 
 
 def require(request: Request) -> datetime:
@@ -85,6 +94,19 @@ def require(request: Request) -> datetime:
     if not second_factor.state(user_id=user_id(request)).is_enrolled:
         raise SecondFactorMissingError(_("This asks for a second factor, and you have none."))
     raise StepUpRequiredError(_("Prove your second factor to go on."))
+
+
+def require_shown(request: Request) -> None:
+    """Refuse the work of staff to people who have not shown a second factor.
+
+    A session has to have shown it once, as for the console; an access token, which lives shorter,
+    lately. API keys were given their scopes on purpose. Raises what ``require`` raises.
+    """
+    if not settings.CONSOLE_SECOND_FACTOR or is_by_key(request):
+        return
+    if request.auth is None and is_session_proven(request._request):  # noqa: SLF001
+        return
+    require(request)
 
 
 def unproven_tokens_max(request: Request) -> int | None:

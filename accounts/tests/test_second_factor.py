@@ -258,3 +258,36 @@ def test_the_page_enrols_and_proves(client):
     assert client.get("/api/v1/second-factor").json()["proven_until"] is not None
     again = client.post("/second-factor/", {"action": "prove", "code": code_of(user)})
     assert again.status_code == 403
+
+
+def test_staff_see_others_by_the_api_once_they_have_shown_their_factor(client, settings):
+    settings.CONSOLE_SECOND_FACTOR = True
+    user = make_operator()
+    client.force_login(user)
+    wallets = "/api/v1/wallets/nobody"
+
+    def refusal(reply) -> tuple[int, str]:
+        return reply.status_code, reply.json()["code"]
+
+    assert refusal(client.get(wallets)) == (403, "second_factor_missing")
+    enrol(user)
+    assert refusal(client.get(wallets)) == (403, "step_up_required")
+    assert client.get("/api/v1/balance").status_code == 200
+    forget_used_codes(user)
+    # The same code serves the door and what lies behind it, and opens the session for the rest.
+    opened = client.get(wallets, headers={"X-Step-Up-Code": code_of(user)})
+    assert refusal(opened) == (404, "user_not_found")
+    assert refusal(client.get(wallets)) == (404, "user_not_found")
+
+    signed_in = client.post(
+        "/api/v1/auth/token",
+        {"username": user.username, "password": PASSWORD},
+        content_type="application/json",
+    )
+    bearer = {"Authorization": f"Bearer {signed_in.json()['access']}"}
+    client.logout()
+    assert refusal(client.get(wallets, headers=bearer)) == (403, "step_up_required")
+    forget_used_codes(user)
+    proof = bearer | {"X-Step-Up-Code": code_of(user)}
+    assert refusal(client.get(wallets, headers=proof)) == (404, "user_not_found")
+    assert refusal(client.get(wallets, headers=bearer)) == (404, "user_not_found")
