@@ -19,6 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import freeze_selectors
+from accounts.models import AccountFreeze, User
 from accounts.types import Plan
 from facefusion_site.common import limits
 from facefusion_site.common.errors import DomainError
@@ -106,6 +108,7 @@ def home(request: HttpRequest) -> HttpResponse:
     jobs, _next_jobs = inference_selectors.jobs(owner_id=owner_id, limit=_JOBS_SHOWN)
     page = tokens_selectors.statement(user_id=owner_id, limit=_LINES_SHOWN)
     context = {
+        "freezes": _freezes(request),
         "balance": tokens_selectors.balance(user_id=owner_id),
         "claim": _claim_box(owner_id),
         "jobs": [_job_card(detail) for detail in jobs],
@@ -129,6 +132,7 @@ def studio(request: HttpRequest) -> HttpResponse:
     }
     urls = {name: reverse(name) for name in ("assets", "quotes", "jobs", "studio", "login")}
     context = {
+        "freezes": _freezes(request),
         "megabytes_max": settings.UPLOAD_BYTES_MAX // (1024 * 1024),
         "video_megabytes_max": settings.VIDEO_BYTES_MAX // (1024 * 1024),
         "config": {"urls": urls, "limits": limits, "texts": _studio_texts()},
@@ -154,6 +158,12 @@ def claim(request: HttpRequest) -> HttpResponse:
         text = _("%(tokens)d tokens are yours until midnight.") % {"tokens": claimed.claimed}
         messages.success(request, text)
     return redirect("home")
+
+
+def _freezes(request: HttpRequest) -> list[AccountFreeze]:
+    """What the signed-in person may not do now. No query where there is nothing."""
+    assert isinstance(request.user, User), "the page asks for a sign-in"
+    return freeze_selectors.active_freezes(user=request.user)
 
 
 def _claim_box(user_id: int) -> ClaimBox | None:

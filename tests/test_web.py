@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import services as accounts_services
+from accounts.freeze_types import FreezeCode, FreezeGrounds, FreezeKind
 from accounts.types import Role
 from facefusion_site import web
 from inference.models import SwapJob
@@ -105,6 +108,26 @@ def test_signing_in_is_refused_while_redis_is_away(client, mia, settings):
     assert page.status_code == 503
     assert "cannot be counted right now" in text_of(page)
     assert "_auth_user_id" not in client.session
+
+
+def test_frozen_people_read_what_they_may_not_do_and_until_when(client, mia):
+    client.force_login(mia)
+    assert "frozen" not in text_of(client.get("/"))
+    until = timezone.now() + timedelta(days=1)
+    accounts_services.freeze_account(
+        user_id=mia.pk,
+        kind=FreezeKind.SPEND,
+        grounds=FreezeGrounds(
+            code=FreezeCode.PAYMENT_DISPUTE, reason="case 7", notice="A payment was disputed."
+        ),
+        actor_id=None,
+        expires_at=until,
+    )
+    for address in ("/", "/studio/"):
+        text = text_of(client.get(address))
+        assert "For now it may not: Spend tokens. A payment was disputed." in text
+        assert f"This ends by itself: {until:%Y-%m-%d %H:%M} UTC" in text
+        assert "case 7" not in text
 
 
 def test_signing_out_takes_a_post(client, mia):
