@@ -35,6 +35,10 @@ def test_from_two_files_to_a_checked_result(client_of: ClientOf, worker: Workers
 
     price = client.quotes.create(source_asset_id=source.id, target_asset_id=target.id)
     assert (price.tokens, price.balance.after, price.affordable) == (1, 4, True)
+    assert client.prices.now().multiplier == price.price.multiplier == 1
+    ordinary = {(row.operation, row.unit_tokens) for row in client.prices.now().prices}
+    assert ("image_swap", 1) in ordinary
+    assert list(client.prices.history()) == []
     job = client.jobs.create(price.id, idempotency_key="order-1")
     assert client.jobs.create(price.id, idempotency_key="order-1").id == job.id
 
@@ -46,7 +50,7 @@ def test_from_two_files_to_a_checked_result(client_of: ClientOf, worker: Workers
     result = client.jobs.download(job, tmp_path / "result.jpg")
     assert job.output is not None
     assert hashlib.sha256(result.read_bytes()).hexdigest() == job.output.sha256
-    assert job.receipt.settled == 1
+    assert (job.receipt.settled, job.receipt.price) == (1, price.price)
     assert [transfer.kind for transfer in job.receipt.transfers] == ["hold", "settle"]
     assert client.wallet.balance() == sdk.Balance(available=4, held=0, total=4)
     assert [line.kind for line in client.wallet.statement()] == ["settle", "hold", "recharge"]

@@ -10,6 +10,7 @@ import httpx
 from facefusion_platform_client._transport import Credentials, RetryPolicy, Transport
 from facefusion_platform_client.assets import Assets
 from facefusion_platform_client.jobs import Jobs, Quotes
+from facefusion_platform_client.prices import Prices
 from facefusion_platform_client.recharges import Recharges
 from facefusion_platform_client.sandbox import Sandbox
 from facefusion_platform_client.wallet import Wallet
@@ -56,6 +57,7 @@ class Client:
         self.assets = Assets(self._transport)
         self.quotes = Quotes(self._transport)
         self.jobs = Jobs(self._transport)
+        self.prices = Prices(self._transport)
         self.wallet = Wallet(self._transport)
         self.recharges = Recharges(self._transport)
         self.webhooks = Webhooks(self._transport)

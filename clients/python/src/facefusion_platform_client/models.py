@@ -45,6 +45,54 @@ class PriceLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceOrigin:
+    """What a price was made of: ordinary prices times a multiplier, and why that one."""
+
+    rate_card_version: int
+    multiplier: float
+    reason: str
+    reason_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPrice:
+    """The ordinary price of one operation; plan ``default`` is every plan that is not listed."""
+
+    operation: str
+    plan: str
+    unit: str
+    unit_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """The price of this moment; ``multiplier`` stays between floor and cap, 10,000 bp being 1."""
+
+    rate_card_version: int
+    multiplier: float
+    reason: str
+    reason_text: str
+    floor_bp: int
+    cap_bp: int
+    time_zone: str
+    prices: list[UnitPrice]
+    measured_every_s: int
+    effective_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A moment from which on another multiplier was asked."""
+
+    at: dt.datetime
+    rate_card_version: int
+    multiplier: float
+    cap_bp: int
+    reason: str
+    reason_text: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuoteBalance:
     """The wallet now, and after the job."""
 
@@ -67,6 +115,7 @@ class Quote:
     state: str
     created_at: dt.datetime
     expires_at: dt.datetime
+    price: PriceOrigin
     job_id: str | None = None
     eta_s: int | None = None
 
@@ -125,6 +174,7 @@ class Receipt:
     held: int
     settled: int
     refunded: int
+    price: PriceOrigin
     transfers: list[Transfer]
 
 
@@ -304,6 +354,8 @@ class RechargeBatch:
     failures: list[RechargeLine] = field(default_factory=list)
     retry_of: str | None = None
     reversal_of: str | None = None
+    funding: str = ""
+    ticket: str = ""
 
     @property
     def has_ended(self) -> bool:
