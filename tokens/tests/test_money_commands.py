@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import io
+import json
+import signal
+import time
 
 import pytest
 from django.core.management import call_command, get_commands, load_command_class
 from django.core.management.base import OutputWrapper
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.types import Role
 from facefusion_site.common.progress import Progress
 from tokens import services
 from tokens.management.money import MoneyCommand
-from tokens.models import CreditLot, RechargeBatch, Wallet
+from tokens.models import CreditLot, RechargeBatch, Transfer, Wallet
 from tokens.tests.commands import run
 from tokens.tests.digests import digest_of_all_tables
 from tokens.tests.factories import make_user
+from tokens.tests.processes import start_command
 from tokens.tests.recharges import available, create
 from tokens.tests.test_grants import make_vip
 from tokens.types import Category, LotTerms
@@ -119,6 +124,38 @@ def test_the_expiry_command_ends_at_its_limit(overdue, capsys):
     shown = capsys.readouterr().out
     assert "1 lots with 5 tokens have expired." in shown
     assert "1 overdue lots are left" in shown
+
+
+def test_processes_expire_once_and_one_killed_in_the_middle_leaves_no_trace(overdue, people):
+    def outcome(process) -> tuple[int, int]:
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        return json.loads(output)["lots"], json.loads(output)["left_lots"]
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            # The first process locks the wallets, gets as far as the journal, and waits there.
+            cursor.execute("LOCK TABLE tokens_transfer IN EXCLUSIVE MODE")
+        killed = start_command("expire_tokens", "--json")
+        give_up_at = time.monotonic() + 60
+        while not is_waiting_for_the_journal() and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+        assert is_waiting_for_the_journal()
+        assert outcome(start_command("expire_tokens", "--json")) == (0, 3)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate(timeout=60)
+    assert outcome(start_command("expire_tokens", "--json")) == (3, 0)
+    assert [available(user) for user in people] == [0, 0, 0, 5]
+    assert Transfer.objects.filter(kind="EXPIRE").count() == 3
+
+
+def is_waiting_for_the_journal() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE relation = 'tokens_transfer'::regclass AND NOT granted"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 # --- All of them ----------------------------------------------------------------------------------
