@@ -86,6 +86,16 @@ def productions(
     return newest_first(mine, limit=limit, cursor=cursor)
 
 
+def by_key(*, owner_id: int, idempotency_key: str) -> Production | None:
+    """The production that an earlier request with this key made."""
+    return Production.objects.filter(owner_id=owner_id, idempotency_key=idempotency_key).first()
+
+
+def has_rows(*, production: Production) -> bool:
+    """Whether a manifest was loaded."""
+    return _rows(production).exists()
+
+
 def person(*, production: Production, ref: str) -> Person:
     """One person of a production.
 
@@ -196,12 +206,12 @@ def rows(
     production: Production,
     after: int = 0,
     limit: int,
-    state: str | None = None,
+    states: Collection[str] | None = None,
 ) -> list[RowView]:
-    """Rows by number from ``after`` on, with what became of them; ``state`` as they show it."""
+    """Rows by number from ``after`` on, with what became of them; ``states`` as they show them."""
     wanted = _rows(production).filter(row_no__gt=after).annotate(shown=_SHOWN_STATE)
-    if state is not None:
-        wanted = wanted.filter(shown=state)
+    if states is not None:
+        wanted = wanted.filter(shown__in=states)
     return _views(production, wanted.order_by("row_no")[:limit])
 
 

@@ -204,7 +204,7 @@ def _row(
 
 
 def _earlier(owner_id: int, key: str, fingerprint: str) -> Production | None:
-    found = Production.objects.filter(owner_id=owner_id, idempotency_key=key).first()
+    found = selectors.by_key(owner_id=owner_id, idempotency_key=key)
     if found is not None and found.request_fingerprint != fingerprint:
         raise idempotency.IdempotencyKeyReusedError(
             _("This Idempotency-Key was used with another request."), param=idempotency.KEY_HEADER
