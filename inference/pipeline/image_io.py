@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from PIL import Image as PilImage
 from PIL import ImageCms, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from inference.pipeline.errors import (
     ImageTooLargeError,
@@ -144,19 +145,34 @@ def normalise_image(data: bytes, *, limits: ImageLimits, thumbnail_side_px: int)
     )
 
 
-def encode_image(image_bgr: Image, *, format: ImageFormat, quality: int = 95) -> bytes:  # noqa: A002 - the field's word
-    """Encode (H, W, 3) uint8 BGR pixels; the file carries no metadata.
+def encode_image(
+    image_bgr: Image,
+    *,
+    format: ImageFormat,  # noqa: A002 - the field's word
+    quality: int = 95,
+    xmp: bytes = b"",
+) -> bytes:
+    """Encode (H, W, 3) uint8 BGR pixels; the file carries no metadata but ``xmp``.
 
     ``quality`` (1..100) applies to JPEG and WebP. JPEG keeps full colour resolution.
     """
     picture = PilImage.fromarray(np.ascontiguousarray(image_bgr[:, :, ::-1]))
     out = io.BytesIO()
+    extra: dict[str, Any] = {"xmp": xmp} if xmp else {}
     if format == "png":
-        picture.save(out, "PNG", compress_level=6)
+        info = PngInfo()
+        if xmp:
+            info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        picture.save(out, "PNG", compress_level=6, pnginfo=info)
     elif format == "jpeg":
-        picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True)
+        try:
+            picture.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, **extra)
+        except OSError:
+            # To optimise, Pillow keeps the file in a buffer that pure noise does not fit into.
+            out = io.BytesIO()
+            picture.save(out, "JPEG", quality=quality, subsampling=0, **extra)
     else:
-        picture.save(out, "WEBP", quality=quality, method=4)
+        picture.save(out, "WEBP", quality=quality, method=4, **extra)
     return out.getvalue()
 
 

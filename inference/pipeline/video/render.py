@@ -215,9 +215,12 @@ class Rendering:
             self._size_px = size_px
         if self._size_px != size_px:
             raise InvalidOutputError("the frames of the result differ in size")
+        alpha = frame.alpha
+        if self.options.overlay is not None:
+            image, alpha = self.options.overlay.apply(image, alpha=alpha, time_s=work.time_s)
         encoded = converter.from_bgr(
             image,
-            alpha=frame.alpha,
+            alpha=alpha,
             size_px=size_px,
             pixel_format=self.chosen.pixel_format,
         )

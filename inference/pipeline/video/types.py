@@ -174,6 +174,15 @@ class OutputOptions:
     tags: Tags = "all"
 
 
+class Overlay(Protocol):
+    """Draws something onto frames, from several threads."""
+
+    def apply(
+        self, image_bgr: Image, *, alpha: Image | None, time_s: Fraction
+    ) -> tuple[Image, Image | None]:
+        """New (H, W, 3) uint8 BGR and (H, W) uint8 alpha, of the frame at a time of the result."""
+
+
 @dataclass(frozen=True, slots=True)
 class TranscodeOptions:
     """Everything about a run that is data.
@@ -186,6 +195,7 @@ class TranscodeOptions:
         lead_in_frames: frames before the start of a trim or segment that are shown to the frame
             function for warm-up and then dropped.
         corrupt_frames_max: how many undecodable packets and missing frames are tolerated.
+        overlay: drawn onto every frame of the result, over all that was done to it.
     """
 
     limits: VideoLimits
@@ -195,6 +205,7 @@ class TranscodeOptions:
     decoder_threads: int = 1
     lead_in_frames: int = 0
     corrupt_frames_max: int = 25
+    overlay: Overlay | None = None
 
 
 @dataclass(frozen=True, slots=True)
