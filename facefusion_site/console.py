@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.console_permissions import may
 from accounts.types import Scope
+from risk import selectors as risk_selectors
 from tokens import approval_selectors, policy_selectors, proof_selectors
 
 
@@ -31,6 +32,7 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
         _prices(),
         _books(breaks_count=breaks_count),
         _people(),
+        _risk(waiting_count=_risk_waiting(request)),
     ]
 
 
@@ -46,6 +48,7 @@ def _work() -> dict[str, Any]:
         ),
         _list(_("Swap jobs"), icon="swap_horiz", model="inference_swapjob"),
         _list(_("Job batches"), icon="stacks", model="inference_jobbatch"),
+        _list(_("Productions"), icon="movie", model="productions_production"),
         _list(_("Uploads"), icon="image", model="inference_mediaasset"),
         _list(_("Quotes"), icon="request_quote", model="inference_swapquote"),
         _list(_("Workers"), icon="memory", model="inference_worker"),
@@ -155,6 +158,30 @@ def _people() -> dict[str, Any]:
         _list(_("Webhook endpoints"), icon="webhook", model="accounts_webhookendpoint"),
         _list(_("Webhook deliveries"), icon="send", model="accounts_webhookdelivery"),
     )
+
+
+def _risk(*, waiting_count: int) -> dict[str, Any]:
+    return _group(
+        _("Risk"),
+        _list(
+            _("Risk decisions"),
+            icon="shield_person",
+            model="risk_riskdecision",
+            waiting_count=waiting_count,
+        ),
+        _list(_("Risk rules"), icon="rule_settings", model="risk_riskrule"),
+        _link(
+            _("How right the rules were"),
+            icon="query_stats",
+            view="risk_riskrule_record",
+            scopes=(Scope.FREEZES_WRITE, Scope.SUPPORT_READ),
+        ),
+    )
+
+
+def _risk_waiting(request: HttpRequest) -> int:
+    """Reviews and appeals, for those who decide about them."""
+    return risk_selectors.waiting_count() if may(request.user, Scope.FREEZES_WRITE) else 0
 
 
 def _waiting(request: HttpRequest) -> tuple[int, int, int]:

@@ -29,6 +29,8 @@ urlpatterns = [
     path("api/v1/", include("trust.api.urls")),
     path("api/v1/", include("inference.api.urls")),
     path("api/v1/", include("promotions.api.urls")),
+    path("api/v1/", include("productions.api.urls")),
+    path("api/v1/", include("risk.api.urls")),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("api/<path:rest>", error_pages.no_such_api),
 ]

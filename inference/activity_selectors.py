@@ -72,10 +72,17 @@ def placed_holds(*, since: dt.datetime, until: dt.datetime) -> Iterator[uuid.UUI
         yield hold_id
 
 
-def owner_of(*, job_id: uuid.UUID) -> int | None:
-    """Whose job it is; None for that of a sandbox, or where there is none."""
+def request_of(*, job_id: uuid.UUID) -> tuple[int, str] | None:
+    """Who asked for a job, and with what: itself, or the batch that it came in.
+
+    None for a job of a sandbox, or where there is none.
+    """
     jobs = SwapJob.objects.filter(pk=job_id, owner__sandbox_of=None)
-    return jobs.values_list("owner_id", flat=True).first()
+    found = jobs.values_list("owner_id", "batch_id").first()
+    if found is None:
+        return None
+    owner_id, batch_id = found
+    return owner_id, f"swap_job:{job_id}" if batch_id is None else f"job_batch:{batch_id}"
 
 
 def _ended(since: dt.datetime, until: dt.datetime) -> QuerySet[SwapJob]:

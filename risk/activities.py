@@ -63,9 +63,9 @@ def _minutes(signal: Signal, since: dt.datetime, until: dt.datetime) -> Iterator
 
 def _sightings(since: dt.datetime, until: dt.datetime) -> Iterator[Activity]:
     rows = FaceSighting.objects.filter(seen_at__gt=since, seen_at__lte=until)
-    for user_id, person, job_id, at in (
+    for user_id, person, reference, at in (
         rows.order_by("seen_at", "pk")
-        .values_list("user_id", "person", "job_id", "seen_at")
+        .values_list("user_id", "person", "reference", "seen_at")
         .iterator(chunk_size=_CHUNK)
     ):
-        yield Activity(user_id=user_id, at=at, group=str(person), reference=f"swap_job:{job_id}")
+        yield Activity(user_id=user_id, at=at, group=str(person), reference=reference)

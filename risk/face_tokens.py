@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -59,9 +58,7 @@ def _period_key(key: bytes, recogniser: str, period: int) -> bytes:
 
 def _tokens(embedding: Floats, key: bytes) -> list[int]:
     sides = _planes(key, embedding.shape[0]) @ embedding > 0
-    bands: Sequence[NDArray[np.uint8]] = np.packbits(
-        sides.reshape(TOKENS_COUNT, _PLANES_PER_TOKEN), axis=1
-    )
+    bands: NDArray[np.uint8] = np.packbits(sides.reshape(TOKENS_COUNT, _PLANES_PER_TOKEN), axis=1)
     return [
         int.from_bytes(
             hmac.digest(key, number.to_bytes(2, "big") + band.tobytes(), hashlib.sha256)[

@@ -24,7 +24,7 @@ class Signal(models.TextChoices):
     MISSING = "missing", _("Requests for what is not there")
     KEY_NETWORKS = "key_networks", _("Networks that one API key is used from")
     SIGN_IN_NETWORKS = "sign_in_networks", _("Networks that the account signs in from")
-    SAME_FACE = "same_face", _("Jobs with one source face")
+    SAME_FACE = "same_face", _("Requests with one source face")
     FACE_ACCOUNTS = "face_accounts", _("Accounts that use one source face")
     FACES = "faces", _("Different source faces")
     BURN = "burn", _("Percent of given tokens spent at once")

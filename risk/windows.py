@@ -40,13 +40,12 @@ class _Track:
 
     def _count(self, activity: Activity, sign: int) -> None:
         self.total += sign * activity.amount
-        for counts, key, amount in (
-            (self.by_group, activity.group, activity.amount),
-            (self.by_user, activity.user_id, 1),
-        ):
-            counts[key] += sign * amount  # type: ignore[index]  # each with keys of its own
-            if not counts[key]:  # type: ignore[index]
-                del counts[key]  # type: ignore[attr-defined]
+        self.by_group[activity.group] += sign * activity.amount
+        if not self.by_group[activity.group]:
+            del self.by_group[activity.group]
+        self.by_user[activity.user_id] += sign
+        if not self.by_user[activity.user_id]:
+            del self.by_user[activity.user_id]
 
 
 def crossings(activities: Iterable[Activity], *, window: Window) -> Iterator[Crossing]:

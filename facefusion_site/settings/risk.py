@@ -17,6 +17,8 @@ RISK_FACE_TTL_S = env.int("RISK_FACE_TTL_S", default=24 * 60 * 60)
 # follows from SECRET_KEY.
 RISK_FACE_KEY = env.str("RISK_FACE_KEY", default="")
 
+RISK_APPEALS_RATE = env.str("RISK_APPEALS_RATE", default="10/h")
+
 RISK_BEAT_SCHEDULE = {
     "risk-sweep": {
         "task": "risk.sweep",

@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(help_text='Lower-case letters, digits and hyphens. The same name makes a new version.', max_length=40, validators=[django.core.validators.RegexValidator('^[a-z][a-z0-9-]{0,39}\\Z')], verbose_name='short name')),
                 ('version', models.PositiveIntegerField(editable=False, verbose_name='version')),
                 ('title', models.CharField(max_length=128, verbose_name='title')),
-                ('signal', models.CharField(choices=[('requests', 'API requests'), ('refused', 'Requests refused by a limit'), ('missing', 'Requests for what is not there'), ('key_networks', 'Networks that one API key is used from'), ('sign_in_networks', 'Networks that the account signs in from'), ('same_face', 'Jobs with one source face'), ('face_accounts', 'Accounts that use one source face'), ('faces', 'Different source faces'), ('burn', 'Percent of given tokens spent at once'), ('refunds', 'Percent of jobs that cost nothing'), ('blocked', 'Jobs with blocked content')], max_length=24, verbose_name='what is measured')),
+                ('signal', models.CharField(choices=[('requests', 'API requests'), ('refused', 'Requests refused by a limit'), ('missing', 'Requests for what is not there'), ('key_networks', 'Networks that one API key is used from'), ('sign_in_networks', 'Networks that the account signs in from'), ('same_face', 'Requests with one source face'), ('face_accounts', 'Accounts that use one source face'), ('faces', 'Different source faces'), ('burn', 'Percent of given tokens spent at once'), ('refunds', 'Percent of jobs that cost nothing'), ('blocked', 'Jobs with blocked content')], max_length=24, verbose_name='what is measured')),
                 ('window_s', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(60), django.core.validators.MaxValueValidator(86400)], verbose_name='window in seconds')),
                 ('threshold', models.PositiveIntegerField(help_text='From this value on; of shares a percentage.', validators=[django.core.validators.MinValueValidator(1)], verbose_name='threshold')),
                 ('floor', models.PositiveIntegerField(default=1, help_text='A share is taken of so many jobs or tokens at least.', validators=[django.core.validators.MinValueValidator(1)], verbose_name='floor')),
@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
             name='FaceSighting',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('job_id', models.UUIDField(verbose_name='job')),
+                ('reference', models.CharField(max_length=64, verbose_name='job or batch')),
                 ('person', models.UUIDField(help_text='Random; the same for faces that look alike.', verbose_name='label')),
                 ('tokens', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None, verbose_name='tokens')),
                 ('seen_at', models.DateTimeField(verbose_name='seen at')),
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'sighting of a face',
                 'verbose_name_plural': 'sightings of faces',
                 'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['tokens'], name='facesighting_tokens'), models.Index(fields=['seen_at'], name='facesighting_seen'), models.Index(condition=models.Q(('forget_at__isnull', False)), fields=['forget_at'], name='facesighting_due')],
-                'constraints': [models.UniqueConstraint(fields=('job_id', 'person'), name='facesighting_once_per_job'), models.CheckConstraint(condition=models.Q(models.Q(('forget_at', None), ('tokens', [])), models.Q(models.Q(('tokens', []), _negated=True), ('forget_at__isnull', False)), _connector='OR'), name='facesighting_tokens_have_an_end')],
+                'constraints': [models.UniqueConstraint(fields=('reference', 'person'), name='facesighting_once_per_request'), models.CheckConstraint(condition=models.Q(models.Q(('forget_at', None), ('tokens', [])), models.Q(models.Q(('tokens', []), _negated=True), ('forget_at__isnull', False)), _connector='OR'), name='facesighting_tokens_have_an_end')],
             },
         ),
         migrations.CreateModel(

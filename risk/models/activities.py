@@ -43,7 +43,7 @@ class RiskMinute(models.Model):
 
 
 class FaceSighting(models.Model):
-    """That a job took some source face: which one nobody can tell, only that it came before.
+    """That a job or batch took some source face: nobody can tell which, only that it came before.
 
     ``tokens`` are keyed hashes of how the face falls on secret planes. Faces that share enough of
     them are the same, and get the same ``person``, a random label. Without the key they are noise,
@@ -58,7 +58,8 @@ class FaceSighting(models.Model):
         related_name="+",
         db_index=False,
     )
-    job_id = models.UUIDField(_("job"))
+    # Jobs of one batch are one request: whoever swaps a whole album with one face asked once.
+    reference = models.CharField(_("job or batch"), max_length=64)
     person = models.UUIDField(
         _("label"), help_text=_("Random; the same for faces that look alike.")
     )
@@ -73,7 +74,9 @@ class FaceSighting(models.Model):
         verbose_name_plural = _("sightings of faces")
         constraints = [
             # A split or repeated job shows its faces again.
-            models.UniqueConstraint(name="facesighting_once_per_job", fields=["job_id", "person"]),
+            models.UniqueConstraint(
+                name="facesighting_once_per_request", fields=["reference", "person"]
+            ),
             models.CheckConstraint(
                 name="facesighting_tokens_have_an_end",
                 condition=models.Q(tokens=[], forget_at=None)

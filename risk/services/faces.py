@@ -40,7 +40,7 @@ def note_faces(
 ) -> None:
     """Keep that a job takes these faces, under labels that alike faces share.
 
-    Owns its transaction. The embeddings themselves are not kept anywhere.
+    Owns its transactions. Jobs of one batch count once. The embeddings are not kept anywhere.
 
     Args:
         job_id: which job; those of sandboxes are left out.
@@ -48,9 +48,10 @@ def note_faces(
         embeddings: (D,) float32 of length 1 each.
         now: when the faces were seen.
     """
-    user_id = activity_selectors.owner_of(job_id=job_id)
-    if user_id is None:
+    request = activity_selectors.request_of(job_id=job_id)
+    if request is None:
         return
+    user_id, reference = request
     moment = now or timezone.now()
     for embedding in embeddings:
         current, later = face_tokens.tokens_of(
@@ -67,7 +68,7 @@ def note_faces(
             is_known = nearest is not None and nearest[1] >= face_tokens.SHARED_MIN
             sighting = FaceSighting(
                 user_id=user_id,
-                job_id=job_id,
+                reference=reference,
                 person=nearest[0] if is_known else uuid.uuid4(),
                 tokens=[*current, *later],
                 seen_at=moment,

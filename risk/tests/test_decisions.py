@@ -41,11 +41,16 @@ def spend_freeze(**values):
     )
 
 
+def decided(rule, user) -> RiskDecision:
+    found = services.decide(rule_id=rule.pk, crossing=crossing(user))
+    assert found is not None
+    return found
+
+
 def test_a_freeze_is_placed_once_explains_itself_and_ends_by_itself(user):
     rule = spend_freeze()
-    decision = services.decide(rule_id=rule.pk, crossing=crossing(user))
-    assert decision is not None
-    freeze = AccountFreeze.objects.get(pk=decision.freeze_id)
+    decision = decided(rule, user)
+    freeze = AccountFreeze.objects.get(pk=str(decision.freeze_id))
     assert (freeze.kind, freeze.source) == ("spend", f"rule:{rule.name}:1")
     assert freeze.notice == "Write to us."
     assert Wallet.objects.get(owner=user).status == "FROZEN"
@@ -63,9 +68,7 @@ def test_a_freeze_is_placed_once_explains_itself_and_ends_by_itself(user):
 
 def test_slowing_halves_limits_until_the_last_decision_has_ended(user, analyst):
     short, long = (make_rule(action=Action.SLOW, action_s=s) for s in (100, 200))
-    one, other = (
-        services.decide(rule_id=rule.pk, crossing=crossing(user)) for rule in (short, long)
-    )
+    one, other = (decided(rule, user) for rule in (short, long))
     user.refresh_from_db()
     assert user.slowed_until == other.expires_at
     lift = {"reason": "a mistake", "verdict": Verdict.HONEST, "actor_id": analyst.pk}
@@ -79,7 +82,7 @@ def test_slowing_halves_limits_until_the_last_decision_has_ended(user, analyst):
 
 def test_a_lifted_account_is_free_and_only_new_doings_count(user, analyst):
     rule = spend_freeze()
-    decision = services.decide(rule_id=rule.pk, crossing=crossing(user))
+    decision = decided(rule, user)
     services.lift_decision(
         decision_id=decision.pk, reason="a class", verdict=Verdict.HONEST, actor_id=analyst.pk
     )
@@ -113,35 +116,40 @@ def test_a_closed_wallet_is_looked_at_instead(user):
     tokens_services.close_wallet(
         user_ref=empty.user_ref, reason="gone", actor_id=factories.make_user(role=Role.ADMIN).pk
     )
-    decision = services.decide(rule_id=spend_freeze().pk, crossing=crossing(empty))
+    decision = decided(spend_freeze(), empty)
     assert (decision.action, decision.freeze_id) == (Action.REVIEW, None)
 
 
 def test_an_appeal_is_made_once_and_answered_once(user, analyst):
-    decision = services.decide(rule_id=spend_freeze().pk, crossing=crossing(user))
+    decision = decided(spend_freeze(), user)
     ask = {"decision_id": decision.pk, "user_id": user.pk}
     with pytest.raises(RiskTextInvalidError) as refused:
         services.appeal(**ask, text="  ")
     assert refused.value.code == "risk_text_invalid"
-    with pytest.raises(RiskDecisionNotFoundError) as refused:
+    with pytest.raises(RiskDecisionNotFoundError) as missing:
         services.appeal(**ask | {"user_id": analyst.pk}, text="mine?")
-    assert refused.value.code == "risk_decision_not_found"
+    assert missing.value.code == "risk_decision_not_found"
     services.appeal(**ask, text="It was a birthday.")
-    assert AccountFreeze.objects.get(pk=decision.freeze_id).appeal == "open"
+    assert AccountFreeze.objects.get(pk=str(decision.freeze_id)).appeal == "open"
     assert selectors.waiting_count() == 1
-    with pytest.raises(RiskAppealStateError) as refused:
+    with pytest.raises(RiskAppealStateError) as again:
         services.appeal(**ask, text="Again.")
-    assert refused.value.code == "risk_appeal_state"
-    answer = {"decision_id": decision.pk, "text": "You are right.", "is_granted": True}
+    assert again.value.code == "risk_appeal_state"
+
+    def answer(actor) -> None:
+        services.answer_appeal(
+            decision_id=decision.pk, text="You are right.", is_granted=True, actor_id=actor.pk
+        )
+
     with pytest.raises(RoleRequiredError):
-        services.answer_appeal(**answer, actor_id=user.pk)
-    services.answer_appeal(**answer, actor_id=analyst.pk)
+        answer(user)
+    answer(analyst)
     decision.refresh_from_db()
     assert (decision.appeal, decision.verdict) == (Appeal.GRANTED, Verdict.HONEST)
     assert decision.closed_at is not None
     assert User.objects.get(pk=user.pk).frozen_kinds == []
     with pytest.raises(RiskAppealStateError):
-        services.answer_appeal(**answer, actor_id=analyst.pk)
+        answer(analyst)
     with pytest.raises(RiskDecisionClosedError) as closed:
         services.lift_decision(
             decision_id=decision.pk, reason="x", verdict=Verdict.OPEN, actor_id=analyst.pk
@@ -150,7 +158,7 @@ def test_an_appeal_is_made_once_and_answered_once(user, analyst):
 
 
 def test_a_rejected_appeal_leaves_the_freeze(user, analyst):
-    decision = services.decide(rule_id=spend_freeze().pk, crossing=crossing(user))
+    decision = decided(spend_freeze(), user)
     services.appeal(decision_id=decision.pk, user_id=user.pk, text="No!")
     services.answer_appeal(
         decision_id=decision.pk, text="It stays.", is_granted=False, actor_id=analyst.pk
@@ -161,7 +169,7 @@ def test_a_rejected_appeal_leaves_the_freeze(user, analyst):
 
 
 def test_a_review_is_closed_by_its_verdict(user, analyst):
-    decision = services.decide(rule_id=make_rule().pk, crossing=crossing(user))
+    decision = decided(make_rule(), user)
     assert selectors.waiting_count() == 1
     services.judge_decision(
         decision_id=decision.pk, verdict=Verdict.HONEST, reason="a school", actor_id=analyst.pk
@@ -177,7 +185,7 @@ def test_a_review_is_closed_by_its_verdict(user, analyst):
     "change", [{"evidence": {}}, {"action": "allow"}, {"expires_at": None}, {"rule_name": "x"}]
 )
 def test_decisions_are_never_rewritten(user, change):
-    decision = services.decide(rule_id=spend_freeze().pk, crossing=crossing(user))
+    decision = decided(spend_freeze(), user)
     with pytest.raises(DatabaseError, match="never rewritten"), transaction.atomic():
         RiskDecision.objects.filter(pk=decision.pk).update(**change)
     with pytest.raises(DatabaseError, match="stay"), transaction.atomic():

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.db import transaction
+from django.utils import timezone
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import services as accounts_services
@@ -21,6 +22,9 @@ from inference.models import AssetFace, FaceSearch, SwapJob
 from inference.services import batches
 from inference.tests import factories, real_engine
 from inference.types import SwapOptions
+from risk import services as risk_services
+from risk.models import RiskRule
+from risk.types import Action, Crossing, RuleState, Signal
 from tokens import services as tokens_services
 from tokens.ledger.seal import seal_all
 from tokens.models import ApprovalRequest
@@ -83,7 +87,15 @@ class World:
 
     def owned(self) -> set[str]:
         """Ids that nobody but the owner may ever be shown."""
-        kinds = ("asset_id", "face_id", "job_id", "quote_id", "endpoint_id", "event_id")
+        kinds = (
+            "asset_id",
+            "face_id",
+            "job_id",
+            "quote_id",
+            "endpoint_id",
+            "event_id",
+            "decision_id",
+        )
         listed = {
             self.ids[kind] for kind in (*kinds, "delivery_id", "key_id", "jobs/batches/batch_id")
         }
@@ -99,6 +111,7 @@ def build() -> World:
     _upload(world)
     _swap(world)
     _listen(world)
+    _suspect(world)
     return world
 
 
@@ -255,6 +268,27 @@ def _swap(world: World) -> None:
         "POST jobs": {"quote_id": world.ids["quote_id"]},
         "POST jobs/batches": {"jobs": [{"operation": "image_swap", **pair}]},
     }
+
+
+def _suspect(world: World) -> None:
+    """A rule that only slows: whom it hits may still ask everything."""
+    rule = RiskRule.objects.create(
+        name="contract",
+        version=1,
+        title="Slows",
+        signal=Signal.BLOCKED,
+        window_s=60,
+        threshold=1,
+        action=Action.SLOW,
+        state=RuleState.ACTIVE,
+    )
+    now = timezone.now()
+    decision = risk_services.decide(
+        rule_id=rule.pk,
+        crossing=Crossing(world.people["owner"].pk, at=now, value=1, since=now, count=1),
+    )
+    assert decision is not None
+    world.ids["decision_id"] = str(decision.pk)
 
 
 def _listen(world: World) -> None:

@@ -1,0 +1,383 @@
+"""The console's pages of risk: decisions to look at, appeals to answer, rules to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Final, TypeVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
+
+from accounts.console_permissions import may, require
+from accounts.types import Scope
+from facefusion_site.common.errors import DomainError
+from facefusion_site.common.unfold import ModelAdmin, action, display
+from risk import selectors, services
+from risk.forms import AnswerForm, ConfirmForm, DaysForm, ReasonForm
+from risk.models import RiskDecision, RiskRule
+from risk.rule_rows import FIELDS
+from risk.services import BacktestReport
+from risk.types import Action, Appeal, RuleState, Verdict
+
+_PAGES: Final = {
+    "swap_job": "admin:inference_swapjob_change",
+    "job_batch": "admin:inference_jobbatch_change",
+}
+Row = TypeVar("Row", RiskDecision, RiskRule)
+_COLOURS: Final = {
+    Action.ALLOW: "info",
+    Action.REVIEW: "warning",
+    Action.SLOW: "warning",
+    Action.FREEZE: "danger",
+}
+
+
+class RiskAdmin(ModelAdmin[Row]):
+    """What both screens have in common: rows that only services write."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Never: rows are evidence."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_analyst_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Whoever may freeze accounts."""
+        return may(request.user, Scope.FREEZES_WRITE)
+
+    def _step(
+        self,
+        request: HttpRequest,
+        row: Row,
+        form: forms.Form,
+        send: Callable[[], BacktestReport | object],
+        *,
+        title: Promise,
+    ) -> HttpResponse:
+        """Show the form; or act, and then show the row, or what a rule would have done."""
+        require(request, Scope.FREEZES_WRITE)
+        report = None
+        if request.method == "POST" and form.is_valid():
+            try:
+                done = send()
+            except DomainError as error:
+                form.add_error(None, f"{error} {error.next_step}")
+            else:
+                if not isinstance(done, BacktestReport):
+                    messages.success(request, _("Done."))
+                    page = f"admin:risk_{self.opts.model_name}_change"
+                    return HttpResponseRedirect(reverse(page, args=[row.pk]))
+                report = done
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "original": row,
+            "form": form,
+            "report": report,
+        }
+        return render(request, "risk/step.html", context)
+
+
+@admin.register(RiskDecision)
+class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
+    """Decisions with their evidence."""
+
+    list_display = (
+        "decided_at",
+        "user",
+        "rule",
+        "action_badge",
+        "measured",
+        "expires_at",
+        "closed_at",
+        "verdict_badge",
+        "appeal_badge",
+    )
+    list_filter = (
+        "action",
+        "verdict",
+        "appeal",
+        "rule_name",
+        ("closed_at", admin.EmptyFieldListFilter),
+    )
+    list_select_related = ("user", "rule")
+    search_fields = ("user__user_ref__exact", "user__username__exact", "rule_name__exact")
+    search_help_text = _("user reference, user name or short name of the rule, in full")
+    ordering = ("-decided_at", "-id")
+    show_full_result_count = False
+    actions_detail: ClassVar[tuple[str, ...]] = ("lift", "judge", "answer_appeal")
+    fields = (
+        "customer",
+        "rule",
+        "action_badge",
+        "explanation",
+        "references",
+        "decided_at",
+        "expires_at",
+        "closed_at",
+        "closed_by",
+        "close_reason",
+        "verdict_badge",
+        "appeal_badge",
+        "appeal_text",
+        "appealed_at",
+        "answer",
+        "answered_by",
+    )
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: rules decide."""
+        return False
+
+    @display(description=_("action"), ordering="action", label=_COLOURS)
+    def action_badge(self, row: RiskDecision) -> tuple[str, str]:
+        text = row.get_action_display()
+        return row.action, f"{text}: {row.get_freeze_kind_display()}" if row.freeze_kind else text
+
+    @display(
+        description=_("verdict"),
+        ordering="verdict",
+        label={Verdict.OPEN: "info", Verdict.ABUSE: "danger", Verdict.HONEST: "success"},
+    )
+    def verdict_badge(self, row: RiskDecision) -> tuple[str, str]:
+        return row.verdict, row.get_verdict_display()
+
+    @display(
+        description=_("appeal"),
+        ordering="appeal",
+        label={Appeal.OPEN: "warning", Appeal.GRANTED: "success", Appeal.REJECTED: "danger"},
+    )
+    def appeal_badge(self, row: RiskDecision) -> tuple[str, str]:
+        return row.appeal, row.get_appeal_display()
+
+    @display(description=_("measured"))
+    def measured(self, row: RiskDecision) -> str:
+        return f"{row.evidence['value']} / {row.evidence['threshold']}"
+
+    @display(description=_("user"))
+    def customer(self, row: RiskDecision) -> str:
+        page = reverse("admin:accounts_user_change", args=[row.user_id])
+        return format_html('<a class="underline" href="{}">{}</a>', page, row.user.user_ref)
+
+    @display(description=_("why"))
+    def explanation(self, row: RiskDecision) -> str:
+        """The evidence in words."""
+        seen = row.evidence
+        return _(
+            "%(title)s. Measured: %(signal)s = %(value)d; the rule acts from %(threshold)d on "
+            "within %(window)d seconds. Things that were counted: %(count)d, the first one at "
+            "%(since)s, the last one at %(at)s."
+        ) % {
+            "title": row.rule.title,
+            "signal": row.rule.get_signal_display(),
+            "value": seen["value"],
+            "threshold": seen["threshold"],
+            "window": seen["window_s"],
+            "count": seen["count"],
+            "since": seen["since"],
+            "at": seen["at"],
+        }
+
+    @display(description=_("where to look"))
+    def references(self, row: RiskDecision) -> str:
+        """The newest things that were counted; jobs with their pages."""
+        return (
+            format_html_join("", "{} ", ((_link(it),) for it in row.evidence["references"])) or "—"
+        )
+
+    @action(description=_("Lift"), url_path="lift", permissions=["analyst"], icon="lock_open")
+    def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """End it, and what it did to the account."""
+        row = get_object_or_404(self.model, pk=object_id)
+        form = ReasonForm(_posted(request))
+
+        def send() -> object:
+            return services.lift_decision(
+                decision_id=row.pk,
+                reason=form.cleaned_data["reason"],
+                verdict=Verdict(form.cleaned_data["verdict"]),
+                actor_id=_actor_id(request),
+            )
+
+        return self._step(request, row, form, send, title=_("Lift"))
+
+    @action(description=_("Judge"), url_path="judge", permissions=["analyst"], icon="gavel")
+    def judge(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say whether it was right; ends a review."""
+        row = get_object_or_404(self.model, pk=object_id)
+        form = ReasonForm(_posted(request))
+
+        def send() -> object:
+            return services.judge_decision(
+                decision_id=row.pk,
+                reason=form.cleaned_data["reason"],
+                verdict=Verdict(form.cleaned_data["verdict"]),
+                actor_id=_actor_id(request),
+            )
+
+        return self._step(request, row, form, send, title=_("Judge"))
+
+    @action(
+        description=_("Answer appeal"), url_path="answer", permissions=["analyst"], icon="reply"
+    )
+    def answer_appeal(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Reject or grant what the account objects."""
+        row = get_object_or_404(self.model, pk=object_id)
+        form = AnswerForm(_posted(request))
+
+        def send() -> object:
+            return services.answer_appeal(
+                decision_id=row.pk,
+                is_granted=form.cleaned_data["is_granted"] == "yes",
+                text=form.cleaned_data["text"],
+                actor_id=_actor_id(request),
+            )
+
+        return self._step(request, row, form, send, title=_("Answer appeal"))
+
+
+@admin.register(RiskRule)
+class RiskRuleAdmin(RiskAdmin[RiskRule]):
+    """Rules and their versions."""
+
+    list_display = (
+        "name",
+        "version",
+        "title",
+        "state_badge",
+        "signal",
+        "window_s",
+        "threshold",
+        "floor",
+        "action_badge",
+        "tested_at",
+    )
+    list_filter = ("state", "signal", "action")
+    search_fields = ("name", "title")
+    ordering = ("state", "name", "-version")
+    fields = FIELDS
+    actions_detail: ClassVar[tuple[str, ...]] = ("backtest", "activate", "retire")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whoever may freeze accounts drafts rules."""
+        return may(request.user, Scope.FREEZES_WRITE)
+
+    @display(
+        description=_("state"),
+        ordering="state",
+        label={RuleState.DRAFT: "warning", RuleState.ACTIVE: "success", RuleState.RETIRED: "info"},
+    )
+    def state_badge(self, row: RiskRule) -> tuple[str, str]:
+        return row.state, row.get_state_display()
+
+    @display(description=_("action"), ordering="action", label=_COLOURS)
+    def action_badge(self, row: RiskRule) -> tuple[str, str]:
+        text = row.get_action_display()
+        return row.action, f"{text}: {row.get_freeze_kind_display()}" if row.freeze_kind else text
+
+    def get_urls(self) -> list[Any]:
+        """One page beside those of rows: how right the rules were."""
+        page = self.admin_site.admin_view(self.record)
+        return [path("record/", page, name="risk_riskrule_record"), *super().get_urls()]
+
+    def record(self, request: HttpRequest) -> HttpResponse:
+        """How often each rule decided, and how often wrongly."""
+        if not self.has_view_permission(request):
+            require(request, Scope.FREEZES_WRITE)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("How right the rules were"),
+            "opts": self.opts,
+            "records": selectors.rule_records(),
+        }
+        return render(request, "risk/record.html", context)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: RiskRule,
+        form: forms.ModelForm[RiskRule],
+        change: bool,  # noqa: FBT001  # Django's signature
+    ) -> None:
+        """The service writes the next version and its event."""
+        require(request, Scope.FREEZES_WRITE)
+        drafted = services.draft_rule(values=form.cleaned_data, actor_id=_actor_id(request))
+        obj.pk = drafted.pk
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show on the same page what the service refuses and the form cannot know."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as error:
+            messages.error(request, f"{error} {error.next_step}")
+            return HttpResponseRedirect(request.path)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+        """Nothing is saved here; audit events are the record."""
+        return LogEntry()
+
+    @action(description=_("Test"), url_path="test", permissions=["analyst"], icon="history")
+    def backtest(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say what it would have decided, and keep that with a draft."""
+        row = get_object_or_404(self.model, pk=object_id)
+        form = DaysForm(_posted(request))
+
+        def send() -> BacktestReport:
+            return services.backtest_rule(
+                rule_id=row.pk, days=form.cleaned_data["days"], actor_id=_actor_id(request)
+            )
+
+        return self._step(request, row, form, send, title=_("Test on history"))
+
+    @action(
+        description=_("Activate"), url_path="activate", permissions=["analyst"], icon="play_arrow"
+    )
+    def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let it decide, as another person than who drafted it."""
+        row = get_object_or_404(self.model, pk=object_id)
+        send = partial(services.activate_rule, rule_id=row.pk, actor_id=_actor_id(request))
+        return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("Activate"))
+
+    @action(description=_("Retire"), url_path="retire", permissions=["analyst"], icon="stop")
+    def retire(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let it decide nothing any more."""
+        row = get_object_or_404(self.model, pk=object_id)
+        send = partial(services.retire_rule, rule_id=row.pk, actor_id=_actor_id(request))
+        return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("Retire"))
+
+
+def _link(reference: str) -> str:
+    kind, _colon, number = reference.partition(":")
+    if kind not in _PAGES:
+        return reference
+    page = reverse(_PAGES[kind], args=[number])
+    return format_html('<a class="underline" href="{}">{}</a>', page, number)
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    """What was sent: also nothing at all, where a form has no fields."""
+    return request.POST if request.method == "POST" else None
+
+
+def _actor_id(request: HttpRequest) -> int:
+    assert request.user.pk is not None, "the console lets nobody in without signing in"
+    return int(request.user.pk)
