@@ -37,6 +37,7 @@ class WebhookEventType(models.TextChoices):
     API_KEY_ISSUED = "api_key.issued", _("An API key was issued")
     API_KEY_REVOKED = "api_key.revoked", _("An API key was revoked")
     API_KEY_EXPOSED = "api_key.exposed", _("An API key was sent over plain HTTP")
+    MEDIA_REMOVED = "media.removed", _("An upload or a result was removed after a report")
     WEBHOOK_TEST = "webhook.test", _("A test that you asked for")
 
 

@@ -7,3 +7,14 @@ class InferenceConfig(AppConfig):
 
     name = "inference"
     verbose_name = _("Face swaps")
+
+    def ready(self) -> None:
+        """Follow what trust decides."""
+        # Models are there only now.
+        from inference import receivers  # noqa: PLC0415
+        from trust import signals  # noqa: PLC0415
+
+        signals.consent_revoked.connect(
+            receivers.follow_revocation, dispatch_uid="inference.follow_revocation"
+        )
+        signals.hash_blocked.connect(receivers.follow_block, dispatch_uid="inference.follow_block")

@@ -64,14 +64,16 @@ def cancel(*, job_id: uuid.UUID) -> bool:
 
 
 @transaction.atomic(durable=True)
-def stop(*, job_id: uuid.UUID, detail: str) -> None:
+def stop(
+    *, job_id: uuid.UUID, detail: str, code: FailureCode = FailureCode.STOPPED_BY_OPERATOR
+) -> None:
     """End a job that has not ended, with a full refund; its worker's result will be thrown away.
 
     Raises:
         JobNotFoundError: there is no such job.
         JobFinishedError: the job has ended.
     """
-    end_failed(lock_open(job_id), code=FailureCode.STOPPED_BY_OPERATOR, detail=detail)
+    end_failed(lock_open(job_id), code=code, detail=detail)
 
 
 @transaction.atomic(durable=True)

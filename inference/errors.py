@@ -258,6 +258,9 @@ class FailureCode(StrEnum):
     INPUT_TIMEOUT = "input_timeout"
     INPUT_DELETED = "input_deleted"
     INPUT_MISMATCH = "input_mismatch"
+    LABEL_FAILED = "label_failed"
+    CONSENT_REVOKED = "consent_revoked"
+    CONTENT_BLOCKED = "content_blocked"
 
 
 _FAILURE_TEXTS: dict[str, Text] = {
@@ -295,6 +298,11 @@ _FAILURE_TEXTS: dict[str, Text] = {
     FailureCode.INPUT_TIMEOUT: _("An upload that the job needs was never completed."),
     FailureCode.INPUT_DELETED: _("An upload that the job needs was deleted before it ran."),
     FailureCode.INPUT_MISMATCH: _("An upload is not what it was announced to be."),
+    FailureCode.LABEL_FAILED: _(
+        "The result could not be labelled as made by AI, and without labels nothing goes out."
+    ),
+    FailureCode.CONSENT_REVOKED: _("The consent for a face that the job takes was revoked."),
+    FailureCode.CONTENT_BLOCKED: _("An upload or the result was reported and is blocked."),
 }
 _FALLBACK_TEXT = _("The pictures could not be processed.")
 

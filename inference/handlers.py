@@ -21,6 +21,7 @@ from inference import (
     castings,
     dispatch,
     endings,
+    labelling,
     runtime,
     sandbox_runs,
     segment_transitions,
@@ -34,6 +35,7 @@ from inference.models import JobMeter, SwapJob
 from inference.observers import JobObserver
 from inference.pipeline import errors as pipeline_errors
 from inference.pipeline import image_io
+from inference.pipeline.labels.facts import LabelError
 from inference.pipeline.video import errors as video_errors
 from inference.types import (
     Claim,
@@ -45,10 +47,11 @@ from inference.types import (
     SwapOutput,
     SweepReport,
 )
+from trust import selectors as trust_selectors
 
 log = structlog.get_logger(__name__)
 
-# Faults of what was uploaded or asked for: another attempt would end the same.
+# Faults of what was uploaded, asked for or set up: another attempt would end the same.
 _INPUT_ERRORS: Final = (
     pipeline_errors.NoFaceFoundError,
     pipeline_errors.SeveralFacesError,
@@ -57,6 +60,7 @@ _INPUT_ERRORS: Final = (
     pipeline_errors.ImageTooLargeError,
     pipeline_errors.InvalidOptionsError,
     pipeline_errors.ContentBlockedError,
+    LabelError,
     castings.FacesGoneError,
     sandbox_runs.ForcedFailureError,
     video_errors.UnsupportedVideoError,
@@ -264,6 +268,8 @@ def _metered(claim: Claim) -> SwapOutput | None:
             meter.ended(
                 JobMeter.Outcome.DONE, frames=int(frames), bytes_out=output.media.size_bytes
             )
+    if output is not None and trust_selectors.is_blocked(sha256s=[output.media.sha256]):
+        raise pipeline_errors.ContentBlockedError("result", ("the block list",))
     return output
 
 
@@ -322,8 +328,9 @@ def _produce(claim: Claim) -> SwapOutput:
         options=claim.options,
         observer=observer,
     )
-    data = image_io.encode_image(result.image_bgr, format=target_info.format)
-    small = image_io.thumbnail(result.image_bgr, side_px=storage.THUMBNAIL_SIDE_PX)
+    labels = labelling.for_result(claim)
+    labelled = labels.labeller.picture(result.image_bgr, format=target_info.format)
+    small = image_io.thumbnail(labelled.image_bgr, side_px=storage.THUMBNAIL_SIDE_PX)
     observer.publishing()
     if observer.should_stop():
         raise pipeline_errors.StoppedError("publish")
@@ -333,9 +340,9 @@ def _produce(claim: Claim) -> SwapOutput:
     height_px, width_px = result.image_bgr.shape[:2]
     media = StoredMedia(
         key=key,
-        sha256=storage.write_picture(key=key, data=data, thumbnail=small),
+        sha256=storage.write_picture(key=key, data=labelled.data, thumbnail=small),
         content_type=target_info.content_type,
-        size_bytes=len(data),
+        size_bytes=len(labelled.data),
         width_px=width_px,
         height_px=height_px,
     )
@@ -346,4 +353,5 @@ def _produce(claim: Claim) -> SwapOutput:
         report=castings.outcome(
             claim.options, frames=[people[number] for number in range(len(casting.people))]
         ),
+        release=labels.release,
     )

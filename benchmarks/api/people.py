@@ -14,9 +14,8 @@ from accounts import services as accounts_services
 from accounts.types import Role, Scope
 from inference import selectors, services, transitions
 from inference.models import SwapQuote
-from inference.services.quotes import draft_quote
+from inference.services.quotes import draft_quote, terms_of
 from inference.types import StoredMedia, SwapOptions, SwapOutput
-from tokens import price_selectors
 from tokens import services as tokens_services
 from tokens.types import Operation, RechargeItem, RechargeMode, RechargeRequest
 
@@ -100,7 +99,7 @@ def _quotes(*, owner_id: int, count: int) -> list[uuid.UUID]:
         owner_id=owner_id, file=io.BytesIO(picture.getvalue()), name="picture.jpg"
     )
     asset = selectors.asset(owner_id=owner_id, asset_id=asset.pk)
-    tariff = price_selectors.tariff_of(owner_id=owner_id)
+    terms = terms_of(owner_id=owner_id, sources=[asset.pk])
     rows = [
         draft_quote(
             owner_id=owner_id,
@@ -108,7 +107,7 @@ def _quotes(*, owner_id: int, count: int) -> list[uuid.UUID]:
             target=asset,
             options=SwapOptions(),
             operation=Operation.IMAGE_SWAP,
-            tariff=tariff,
+            terms=terms,
         )
         for _ in range(count)
     ]

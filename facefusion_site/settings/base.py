@@ -14,6 +14,7 @@ from facefusion_site.settings.console import *
 from facefusion_site.settings.faces import *
 from facefusion_site.settings.grants import *
 from facefusion_site.settings.jobs import *
+from facefusion_site.settings.labels import *
 from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
@@ -25,6 +26,7 @@ from facefusion_site.settings.reports import *
 from facefusion_site.settings.risk import *
 from facefusion_site.settings.sandbox import *
 from facefusion_site.settings.security import *
+from facefusion_site.settings.trust import *
 from facefusion_site.settings.webhooks import *
 from facefusion_site.settings.workers import *
 
@@ -295,7 +297,9 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 CELERY_BEAT_SCHEDULE |= WEBHOOK_BEAT_SCHEDULE | PRICE_BEAT_SCHEDULE
-CELERY_BEAT_SCHEDULE |= ACCOUNTS_BEAT_SCHEDULE | REPORT_BEAT_SCHEDULE | MEDIA_BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULE |= (
+    ACCOUNTS_BEAT_SCHEDULE | REPORT_BEAT_SCHEDULE | MEDIA_BEAT_SCHEDULE | TRUST_BEAT_SCHEDULE
+)
 CELERY_BEAT_SCHEDULE |= PRODUCTION_BEAT_SCHEDULE | RISK_BEAT_SCHEDULE
 
 # --- Logs -----------------------------------------------------------------------------------------

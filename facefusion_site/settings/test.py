@@ -21,8 +21,11 @@ CELERY_BROKER_URL = REDIS_URL
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(BASE_DIR / ".data" / "test-media")))
 # Tests look into their own process; those of the isolation say so.
 WORKER_ISOLATED = env.bool("WORKER_ISOLATED", default=False)
+LABEL_DEVELOPMENT_DIR = BASE_DIR / ".data" / "test-labels"
 # Tests of the guard itself switch it on.
 CONSOLE_SECOND_FACTOR = False
+# Tests of consents switch it on: elsewhere every source would need a word about its face first.
+CONSENT_REQUIRED = env.str("CONSENT_REQUIRED", default="off")
 # Static files come straight from the source folders; nothing is collected for tests.
 STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = True

@@ -251,6 +251,11 @@ class SwapJob(models.Model):
                 ),
             ),
             models.Index(
+                name="swapjob_result_sha256",
+                fields=["result_sha256"],
+                condition=~Q(result_sha256=""),
+            ),
+            models.Index(
                 name="swapjob_ended",
                 fields=["finished_at"],
                 condition=Q(finished_at__isnull=False),

@@ -114,6 +114,9 @@ class MediaAsset(models.Model):
             ),
         ]
         indexes = [
+            # By these, a blocked file is found wherever it is.
+            models.Index(name="mediaasset_sha256", fields=["sha256"]),
+            models.Index(name="mediaasset_received_sha256", fields=["received_sha256"]),
             models.Index(name="mediaasset_owner_newest", fields=["owner", "-created_at", "-id"]),
             models.Index(
                 name="mediaasset_kept_until",

@@ -10,6 +10,7 @@ from inference.services.batches import (
     join_job_batch,
     preview_job_batch,
 )
+from inference.services.enforcement import enforce_block, enforce_revocation, enforce_trust
 from inference.services.faces import forget_faces, request_faces
 from inference.services.imports import import_media
 from inference.services.jobs import (
@@ -44,6 +45,9 @@ __all__ = [
     "delete_asset",
     "delete_result",
     "drain_worker",
+    "enforce_block",
+    "enforce_revocation",
+    "enforce_trust",
     "forget_faces",
     "import_media",
     "join_job_batch",

@@ -24,9 +24,8 @@ from inference.errors import AssetNotFoundError
 from inference.job_errors import BatchRefusedError, PriceAboveLimitError
 from inference.models import JobBatch, MediaAsset, SwapJob, SwapQuote
 from inference.services.jobs import cancel_swap_job, first_status
-from inference.services.quotes import draft_quote
+from inference.services.quotes import draft_quote, terms_of
 from inference.types import SwapOptions
-from tokens import price_selectors
 from tokens import services as tokens_services
 from tokens.errors import InsufficientTokensError
 from tokens.types import HoldOrder, Operation
@@ -87,7 +86,7 @@ class StoredBatch:
 
 
 def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
-    """Price a batch and look at its rows; the wallet is not looked at. Five queries.
+    """Price a batch and look at its rows; the wallet is not looked at. Six queries.
 
     Raises:
         InvalidRequestError: no row, or too many.
@@ -101,7 +100,9 @@ def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
     named |= {row.target_asset_id for row in order.rows}
     assets = selectors.assets_by_id(owner_id=owner_id, asset_ids=named)
     assets |= sandbox_media.magic_assets(owner_id=owner_id, asset_ids=named)
-    tariff = price_selectors.tariff_of(owner_id=owner_id)
+    sources = {row.source_asset_id for row in order.rows}
+    sources.update(*(row.options.source_asset_ids for row in order.rows))
+    terms = terms_of(owner_id=owner_id, sources=sources)
     quotes: dict[int, SwapQuote] = {}
     refusals: list[dict[str, Any]] = []
     for number, row in enumerate(order.rows, start=1):
@@ -112,7 +113,7 @@ def preview_job_batch(*, owner_id: int, order: BatchOrder) -> BatchPreview:
                 target=_asset(assets, row.target_asset_id, param="target_asset_id"),
                 options=row.options,
                 operation=row.operation,
-                tariff=tariff,
+                terms=terms,
             )
         except DomainError as error:
             refusals.append(_refusal(number, error))

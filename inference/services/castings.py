@@ -15,15 +15,27 @@ from inference import face_selectors, face_transitions, selectors
 from inference.errors import SourceNotAPictureError
 from inference.face_errors import FaceNotFoundError, InvalidMappingError
 from inference.face_selectors import FaceSet
-from inference.models import MediaAsset
+from inference.models import MediaAsset, SwapQuote
 from inference.types import SwapOptions, TargetFaces
+from trust import selectors as trust_selectors
+from trust.selectors import ConsentStanding
+from trust.types import ConsentUse
 
 # Longer than the promise and the hold together, so that a job that waits finds its faces.
 _MARGIN_S: Final = 60 * 60
+_USES: Final = {
+    MediaAsset.Kind.IMAGE.value: ConsentUse.IMAGE_SWAP,
+    MediaAsset.Kind.VIDEO.value: ConsentUse.VIDEO_SWAP,
+}
 
 
 def check_casting(
-    *, owner_id: int, source: MediaAsset, target: MediaAsset, options: SwapOptions
+    *,
+    owner_id: int,
+    source: MediaAsset,
+    target: MediaAsset,
+    options: SwapOptions,
+    consents: ConsentStanding,
 ) -> None:
     """Refuse faces and further sources that no job could use; keep those that are named.
 
@@ -32,8 +44,11 @@ def check_casting(
         source: the quote's source, a picture that the owner may name.
         target: its target, likewise.
         options: what is asked for.
+        consents: what the owner has vouched for about the sources.
 
     Raises:
+        ConsentRequiredError: nobody has vouched for the face of a source.
+        ConsentRevokedError: the consent for one was revoked.
         AssetNotFoundError: a further source does not exist or is somebody else's.
         SourceNotAPictureError: a further source is a video.
         FacesNotReadyError: the faces of an upload were not asked for, or are not found yet.
@@ -43,6 +58,8 @@ def check_casting(
     """
     _check_fit(options)
     sources = [source, *_further_sources(owner_id, source, options)]
+    for index, asset in enumerate(sources):
+        consents.require(asset_id=asset.pk, use=_USES[target.kind], param=_source_param(index))
     used: list[FaceSet] = []
     if options.mapping:
         used = _check_mapping(sources, target, options)
@@ -56,6 +73,24 @@ def check_casting(
             search_ids=[known.search.pk for known in used],
             moment=timezone.now() + dt.timedelta(seconds=keep_s),
         )
+
+
+def require_consents(*, quote: SwapQuote) -> None:
+    """Ask again whether the sources of a quote may be used.
+
+    Raises:
+        ConsentRequiredError: nobody has vouched for one, or not any more.
+        ConsentRevokedError: the consent for one was revoked since.
+    """
+    further = [uuid.UUID(asset_id) for asset_id in quote.options.get("source_asset_ids", ())]
+    asset_ids = [quote.source_id, *further]
+    consents = trust_selectors.consent_standing(owner_id=quote.owner_id, asset_ids=asset_ids)
+    for asset_id in asset_ids:
+        consents.require(asset_id=asset_id, use=_USES[quote.target.kind], param="quote_id")
+
+
+def _source_param(index: int) -> str:
+    return f"options.source_asset_ids.{index - 1}" if index else "source_asset_id"
 
 
 def _check_fit(options: SwapOptions) -> None:
@@ -107,7 +142,7 @@ def _check_mapping(
     in_sources = [
         face_selectors.known_faces(
             asset=asset,
-            param=f"options.source_asset_ids.{index - 1}" if index else "source_asset_id",
+            param=_source_param(index),
         )
         for index, asset in enumerate(sources)
     ]
@@ -123,7 +158,7 @@ def _check_mapping(
         unused = min(idle)
         raise InvalidMappingError(
             _("No face of a source is used."),
-            param=f"options.source_asset_ids.{unused - 1}" if unused else "source_asset_id",
+            param=_source_param(unused),
         )
     return [in_target, *in_sources]
 

@@ -46,7 +46,9 @@ from inference.job_errors import (
     QuoteMismatchError,
     ResultDeletedError,
 )
+from inference.media_errors import AssetDeletedError
 from inference.models import MediaAsset, SwapJob, SwapQuote
+from inference.services.castings import require_consents
 from inference.services.quotes import quote_again
 from inference.types import SubmittedJob
 from tokens import services as tokens_services
@@ -113,6 +115,8 @@ def submit_swap_job(
         QuoteNotFoundError: there is no such quote, or it is somebody else's.
         QuoteRedeemedError: another job was paid with the quote.
         QuoteExpiredError: the promise is over; nothing is stored.
+        AssetDeletedError: an upload was deleted since; nothing is stored.
+        ConsentRevokedError: and that was because the consent for it was revoked.
         ApiKeyBudgetExceededError: the key has less left for today; nothing is stored.
         InsufficientTokensError: the wallet cannot cover the price; nothing is stored.
         WalletFrozenError: an operator keeps the wallet frozen; nothing is stored.
@@ -278,7 +282,7 @@ def stop_swap_job(*, job_id: uuid.UUID, actor_id: int) -> None:
         JobFinishedError: the job has ended.
     """
     endings.stop(job_id=job_id, detail=f"Stopped by user {actor_id}.")
-    _clean_up(job_id)
+    clean_up(job_id)
     log.info("inference.job.stopped_by_operator", job_id=str(job_id), actor_id=actor_id)
 
 
@@ -351,7 +355,12 @@ def _accept(order: _Order, quote: SwapQuote) -> SubmittedJob:
         status=first_status(quote),
     )
     # From here on nobody deletes them before the job has ended.
-    asset_transitions.keep(asset_ids=asset_transitions.assets_of(quote))
+    try:
+        asset_transitions.keep(asset_ids=asset_transitions.assets_of(quote))
+    except AssetDeletedError:
+        # Not looked at before: a revoked consent deletes its sources, so most jobs pay no query.
+        require_consents(quote=quote)
+        raise
     # Looked at after the insert: a repeat of a request that made it in time is never "expired".
     now = timezone.now()
     if quote.expires_at <= now:
@@ -388,10 +397,10 @@ def _earlier(order: _Order) -> SubmittedJob | None:
 
 def _cancel(job_id: uuid.UUID) -> None:
     if endings.cancel(job_id=job_id):
-        _clean_up(job_id)
+        clean_up(job_id)
 
 
-def _clean_up(job_id: uuid.UUID) -> None:
+def clean_up(job_id: uuid.UUID) -> None:
     """After an ending from outside: remove what the worker stored, hand on the place."""
     handlers.discard_results(job_id=job_id, keep_key=None)
     for ready_id in dispatch.after(job_id=job_id):

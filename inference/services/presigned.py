@@ -34,7 +34,12 @@ from inference.media_errors import (
 from inference.media_limits import MediaLimits, limits_of
 from inference.models import MediaAsset
 from inference.services.jobs import release_waiting_jobs
-from inference.services.uploads import display_name, store_checked, upload_too_large
+from inference.services.uploads import (
+    display_name,
+    require_admissible,
+    store_checked,
+    upload_too_large,
+)
 
 _SALT: Final = "inference.upload"
 _BLOCK_BYTES: Final = 256 * 1024
@@ -181,6 +186,7 @@ def complete_upload(*, owner_id: int, asset_id: uuid.UUID) -> MediaAsset:
         storage.delete_incoming(asset_id=asset.pk)
         raise
     try:
+        require_admissible(owner_id=owner_id, facts=facts)
         _check_facts(asset, kind=facts.kind, sha256=facts.columns["received_sha256"])
         is_first = asset_transitions.complete(asset=asset, facts=facts, limits=limits)
     except DomainError:

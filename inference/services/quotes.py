@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
@@ -30,11 +32,24 @@ from tokens import price_selectors
 from tokens import services as tokens_services
 from tokens.price_types import Tariff
 from tokens.types import Operation, UsageLine
+from trust import selectors as trust_selectors
+from trust.selectors import ConsentStanding
 
 _KINDS: Final = {
     Operation.IMAGE_SWAP: MediaAsset.Kind.IMAGE,
     Operation.VIDEO_SWAP: MediaAsset.Kind.VIDEO,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for all quotes of an account at one moment: prices, and whose faces may be used.
+
+    ``consents`` is about the sources that it was read for.
+    """
+
+    tariff: Tariff
+    consents: ConsentStanding
 
 
 def quote_again(*, quote: SwapQuote) -> SwapQuote:
@@ -75,7 +90,7 @@ def quote_swap(
         ResultTooLargeError: the target would be enlarged beyond the limits.
         InvalidRequestError: video options for a picture.
         InputsMissingError: the target is a video whose upload is not complete.
-        DomainError: faces that are named, see ``check_casting``.
+        DomainError: faces that are named, and consent for them, see ``check_casting``.
     """
     quote = draft_quote(
         owner_id=owner_id,
@@ -87,10 +102,18 @@ def quote_swap(
         ),
         options=options,
         operation=operation,
-        tariff=price_selectors.tariff_of(owner_id=owner_id),
+        terms=terms_of(owner_id=owner_id, sources=[source_asset_id, *options.source_asset_ids]),
     )
     quote.save(force_insert=True)
     return quote
+
+
+def terms_of(*, owner_id: int, sources: Collection[uuid.UUID]) -> Terms:
+    """The terms of an account for swaps that take faces from these uploads."""
+    return Terms(
+        tariff=price_selectors.tariff_of(owner_id=owner_id),
+        consents=trust_selectors.consent_standing(owner_id=owner_id, asset_ids=sources),
+    )
 
 
 def draft_quote(
@@ -100,9 +123,9 @@ def draft_quote(
     target: MediaAsset,
     options: SwapOptions,
     operation: Operation,
-    tariff: Tariff,
+    terms: Terms,
 ) -> SwapQuote:
-    """A quote for its owner, priced by the owner's tariff and not yet stored.
+    """A quote for its owner on the owner's terms, and not yet stored.
 
     Raises:
         DomainError: as ``quote_swap``, except for uploads that do not exist.
@@ -121,7 +144,10 @@ def draft_quote(
             param="target_asset_id",
         )
     options = _checked(options, target=target)
-    check_casting(owner_id=owner_id, source=source, target=target, options=options)
+    check_casting(
+        owner_id=owner_id, source=source, target=target, options=options, consents=terms.consents
+    )
+    tariff = terms.tariff
     line = UsageLine(operation=operation, quantity=_quantity(target, options))
     price = tokens_services.price_usage(lines=[line], tariff=tariff)
     shadow = tariff.shadow

@@ -33,6 +33,7 @@ from inference.errors import (
 from inference.media_limits import MediaLimits, limits_of
 from inference.models import MediaAsset
 from inference.pipeline import errors as pipeline_errors
+from trust import selectors as trust_selectors
 
 _NAME_LENGTH_MAX: Final = 255
 _CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -58,12 +59,15 @@ def register_media(*, owner_id: int, file: IO[bytes], name: str) -> MediaAsset:
         ImageTooLargeError: more pixels or a longer side than allowed; seen before decoding.
         UnreadableImageError: damaged or cut short.
         StorageQuotaError: the account keeps too much already.
+        ContentBlockedError: the file was reported and is blocked.
+        ConsentRevokedError: it is a source of the account whose consent was revoked.
         DomainError: a video that is refused; see ``errors.VIDEO_REFUSALS``.
     """
     limits = limits_of(owner_id=owner_id)
     asset_id = uuid.uuid4()
     facts = store_checked(asset_id=asset_id, file=file, limits=limits)
     try:
+        require_admissible(owner_id=owner_id, facts=facts)
         return asset_transitions.admit(
             asset_id=asset_id,
             owner_id=owner_id,
@@ -92,6 +96,17 @@ def store_checked(*, asset_id: uuid.UUID, file: IO[bytes], limits: MediaLimits) 
     if content_type is None:
         return _store_picture(asset_id=asset_id, file=file, limits=limits)
     return _store_video(asset_id=asset_id, file=file, content_type=content_type, limits=limits)
+
+
+def require_admissible(*, owner_id: int, facts: FileFacts) -> None:
+    """Refuse a stored file that is blocked, as it came or as it would be kept.
+
+    Raises:
+        ContentBlockedError: a report about it was upheld.
+        ConsentRevokedError: the account revoked the consent for the face in it.
+    """
+    sha256s = {facts.columns["sha256"], facts.columns["received_sha256"]}
+    trust_selectors.require_admissible(owner_id=owner_id, sha256s=sha256s)
 
 
 def upload_too_large(*, bytes_max: int) -> UploadTooLargeError:

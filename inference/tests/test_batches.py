@@ -252,10 +252,10 @@ def test_thousand_jobs_cost_as_many_statements_as_ten(user, assets, django_asser
         )
         return services.BatchOrder(rows=(one,) * count, mode=JobBatch.Mode.SOFT_FAIL)
 
-    # The key, the uploads, prices and plan, the batch in a savepoint, quotes, jobs, holds, the
-    # counts, the places.
+    # The key, the uploads, prices and plan, consents, the batch in a savepoint, quotes, jobs,
+    # holds, the counts, the places.
     for count in (10, 1000):
-        with django_assert_num_queries(18):
+        with django_assert_num_queries(19):
             services.create_job_batch(
                 owner_id=rich.pk, order=order(count), idempotency_key=f"key-{count}"
             )

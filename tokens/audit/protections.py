@@ -44,6 +44,11 @@ TRIGGERS = (
     "tokens_transfer_month_is_open",
     "tokens_wallet_closed_for_good",
     "tokens_wallet_kept",
+    "trust_blockedhash_stays",
+    "trust_consent_kept",
+    "trust_consentasset_kept",
+    "trust_erasurereceipt_immutable",
+    "trust_takedown_stays",
 )
 STANDING_SQL = """
 SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A') AND NOT tgisinternal

@@ -159,11 +159,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='takedown',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('state', 'open')), models.Q(models.Q(('note', ''), ('state', 'open'), _negated=True), ('decided_at__isnull', False), ('decided_by__isnull', False)), _connector='OR'), name='takedown_decided_by_somebody'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by__isnull', True), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), models.Q(('note', ''), _negated=True), ('decided_at__isnull', False), ('decided_by__isnull', False)), _connector='OR'), name='takedown_decided_by_somebody'),
         ),
         migrations.AddIndex(
             model_name='blockedhash',
-            index=models.Index(condition=models.Q(('enforced_at__isnull', True)), fields=['created_at'], name='blockedhash_to_enforce'),
+            index=models.Index(fields=['created_at'], name='blockedhash_newest'),
         ),
         migrations.RunSQL(
             (_SQL / "kept.sql").read_text(encoding="utf-8"),

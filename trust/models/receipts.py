@@ -34,7 +34,9 @@ class ErasureReceipt(models.Model):
     class Meta:
         verbose_name = _("receipt of erasure")
         verbose_name_plural = _("receipts of erasure")
-        indexes = [models.Index(name="erasure_owner_newest", fields=["owner", "-created_at", "-id"])]
+        indexes = [
+            models.Index(name="erasure_owner_newest", fields=["owner", "-created_at", "-id"])
+        ]
 
     def __str__(self) -> str:
         return f"Receipt {self.id}"

@@ -61,7 +61,8 @@ class Takedown(models.Model):
                 name="takedown_decided_by_somebody",
                 condition=Q(state="open", decided_at__isnull=True, decided_by__isnull=True)
                 | (
-                    ~Q(state="open", note="")
+                    ~Q(state="open")
+                    & ~Q(note="")
                     & Q(decided_at__isnull=False, decided_by__isnull=False)
                 ),
             ),
@@ -95,11 +96,7 @@ class BlockedHash(models.Model):
         verbose_name = _("blocked hash")
         verbose_name_plural = _("blocked hashes")
         indexes = [
-            models.Index(
-                name="blockedhash_to_enforce",
-                fields=["created_at"],
-                condition=Q(enforced_at__isnull=True),
-            )
+            models.Index(name="blockedhash_newest", fields=["created_at"]),
         ]
 
     def __str__(self) -> str:
