@@ -117,7 +117,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
     except ValueError as error:
         raise UsageError(_("%(path)s is not JSON.") % {"path": path}) from error
     is_known = isinstance(document, dict) and not document.keys() - _DOCUMENT
-    if not is_known or not {"name", "people", "rows"} <= document.keys():
+    lists = [document.get(name) for name in ("people", "rows")] if is_known else []
+    if "name" not in document or not all(isinstance(one, list) for one in lists or [None]):
         raise UsageError(
             _("The file needs name, people and rows, and may have budget and retries_max.")
         )
