@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from accounts import step_up
@@ -24,7 +25,7 @@ from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import ModelAdmin, action, display
 from promotions import services
-from promotions.forms import ConfirmForm, LimitForm, WindowForm
+from promotions.forms import ConfirmForm, LimitForm, RewardRuleForm, WindowForm
 from promotions.models import Campaign, RewardRule
 from promotions.services.drafts import CAMPAIGN_FIELDS, REWARD_FIELDS
 from promotions.types import State
@@ -247,8 +248,31 @@ class RewardRuleAdmin(PromotionAdmin[RewardRule]):
         "created_by",
         "activated_by",
     )
-    fields = REWARD_FIELDS
+    form = RewardRuleForm
     step_form = WindowForm
+
+    def get_fields(self, request: HttpRequest, obj: RewardRule | None = None) -> tuple[str, ...]:
+        """A row that is there shows its tiers in words."""
+        if obj is None:
+            return REWARD_FIELDS
+        return tuple("tiers_in_words" if name == "tiers" else name for name in REWARD_FIELDS)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: RewardRule | None = None
+    ) -> tuple[str, ...]:
+        """The words are no field of the form."""
+        return () if obj is None else ("tiers_in_words",)
+
+    @display(description=_("tiers"))
+    def tiers_in_words(self, row: RewardRule) -> str:
+        return format_html_join(
+            mark_safe("<br>"),
+            "{}",
+            (
+                (_("from %(from)d units on: %(tokens)d tokens for every full %(per)d") % tier,)
+                for tier in row.tiers
+            ),
+        )
 
     def save_model(
         self,

@@ -112,21 +112,25 @@ def test_a_reward_rule_is_drafted_and_previewed():
         "valid_days": "30",
         "metric": "JOBS",
         "window": "WEEK",
-        "tiers": '[{"from": 1, "per": 1, "tokens": 1}]',
+        "tiers": "1, 1, 1\r\n\r\n10\uff0c5\uff0c3\r\n",
         "cap": "5",
         "total_max": "100",
         "starts_on": f"{TODAY - dt.timedelta(days=60)}",
     }
     new = reverse("admin:promotions_rewardrule_add")
-    assert (
-        "Each tier begins above"
-        in maker.post(
-            new,
-            {**values, "tiers": '[{"from":1,"per":1,"tokens":1},{"from":1,"per":1,"tokens":1}]'},
-        ).content.decode()
-    )
+    for tiers, problem in [
+        ("1, 1, 1\n1, 1, 1", "Each tier begins above"),
+        ("1, 1, 1\nten, 1, 1", "Line 2 is not three whole numbers."),
+    ]:
+        assert problem in maker.post(new, {**values, "tiers": tiers}).content.decode()
     assert maker.post(new, values).status_code == 302
     rule = RewardRule.objects.get()
+    assert rule.tiers == [
+        {"from": 1, "per": 1, "tokens": 1},
+        {"from": 10, "per": 5, "tokens": 3},
+    ]
+    shown = maker.get(reverse("admin:promotions_rewardrule_change", args=[rule.pk]))
+    assert "from 10 units on: 3 tokens for every full 5" in shown.content.decode()
     preview = reverse("admin:promotions_rewardrule_preview", args=[rule.pk])
     assert "Nobody is due" in maker.post(preview, {}).content.decode()
     early = maker.post(preview, {"day": f"{TODAY}"}).content.decode()
