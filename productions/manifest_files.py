@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from facefusion_site.common.serializers import StrictCharField, StrictUUIDField
 from inference.api.serializers.options import SwapOptionsSerializer, to_options
-from productions.errors import ManifestUnreadableError, RowUnreadableError
+from productions.errors import ManifestUnreadableError
 from productions.types import RowOrder
 from tokens.types import Operation
 
@@ -106,8 +106,7 @@ def _fault(row: Any, detail: str) -> RowOrder:
     return RowOrder(
         person=person if isinstance(person, str) else "",
         target_asset_id=None,
-        fault=RowUnreadableError.code,
-        detail=detail,
+        fault=detail,
     )
 
 

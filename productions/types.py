@@ -89,14 +89,13 @@ class ProductionOrder:
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """One row of a manifest as it was read; with a ``fault`` it never becomes a job."""
+    """One row of a manifest as it was read; ``fault`` says why it could not be read."""
 
     person: str
     target_asset_id: uuid.UUID | None
     operation: Operation | None = None
     options: SwapOptions = field(default_factory=SwapOptions)
     fault: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,9 @@ def test_forty_jobs_over_five_people_survive_failures_and_a_killed_worker(worker
     assert office.post(f"{url}/fund").status_code == 200
     assert client.post(f"{url}/start").data["state"] == "running"
 
-    hard = SwapJob.objects.get(pk=ManifestRow.objects.get(row_no=1).job_id)
+    hard_id = ManifestRow.objects.get(row_no=1).job_id
+    assert hard_id is not None
+    hard = SwapJob.objects.get(pk=hard_id)
     freeze_in_the_middle(first, hard, workers.logs)
     first.kill()
     first.wait(timeout=30)
@@ -163,7 +165,6 @@ def test_forty_jobs_over_five_people_survive_failures_and_a_killed_worker(worker
         "finished",
         {"failed": 1, "succeeded": 39},
     )
-    # The policy that held up the recharge holds up nothing of six tokens.
     assert done["progress"]["books"] == {
         "funded": BUDGET,
         "spending": {"held": 0, "settled": 39, "refunded": 2},

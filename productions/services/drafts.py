@@ -12,11 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from facefusion_site.common import audit, idempotency
-from facefusion_site.common.errors import InvalidRequestError
+from facefusion_site.common.errors import DomainError, InvalidRequestError
 from inference import selectors as inference_selectors
 from inference.errors import AssetNotFoundError
 from productions import selectors
-from productions.errors import PersonUnknownError
+from productions.errors import PersonUnknownError, RowUnreadableError
 from productions.models import ManifestRow, Person, Production
 from productions.services import endings, steps
 from productions.types import ProductionOrder, RowOrder, RowState, State
@@ -176,21 +176,24 @@ def _row(
     people: dict[str, Person],
     kinds: dict[uuid.UUID, str],
 ) -> ManifestRow:
-    fault, detail = row.fault, row.detail
     kind = None if row.target_asset_id is None else kinds.get(row.target_asset_id)
     person = people.get(row.person)
-    if not fault and person is None:
-        fault, detail = PersonUnknownError.code, str(PersonUnknownError.title)
-    if not fault and kind is None:
-        fault, detail = AssetNotFoundError.code, _("You have no upload with this id.")
-    if fault or kind is None:
+    fault: DomainError | None = None
+    if row.fault:
+        fault = RowUnreadableError(row.fault)
+    elif person is None:
+        fault = PersonUnknownError(_("Nobody in the production has this name."))
+    elif kind is None:
+        fault = AssetNotFoundError(_("You have no upload with this id."))
+    if fault is not None or kind is None:
+        assert fault is not None, "a row without a target could not be read"
         return ManifestRow(
             production=production,
             row_no=number,
             person=person,
             state=RowState.UNREADABLE,
-            error_code=fault,
-            error_detail=detail[:_DETAIL_LENGTH_MAX],
+            error_code=fault.code,
+            error_detail=str(fault)[:_DETAIL_LENGTH_MAX],
         )
     operation = row.operation or _OPERATIONS[kind]
     return ManifestRow(

@@ -6,7 +6,8 @@ makes the jobs and says which row has which. A crash leaves all of that or none 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from django.conf import settings
@@ -167,8 +168,8 @@ def _make_jobs(production: Production, rows: list[ManifestRow]) -> None:
         )
         for refusal in batch.refusals:
             refuse(found.rows[refusal["row"] - 1], code=refusal["code"], detail=refusal["detail"])
-        started = [found.rows[number - 1] for number in batch.job_ids]
-        for row, job_id in zip(started, batch.job_ids.values(), strict=True):
+        started = {found.rows[number - 1]: job_id for number, job_id in batch.job_ids.items()}
+        for row, job_id in started.items():
             row.state, row.job_id = RowState.STARTED, job_id
         _note_attempts(started)
     ManifestRow.objects.bulk_update(
@@ -176,11 +177,14 @@ def _make_jobs(production: Production, rows: list[ManifestRow]) -> None:
     )
 
 
-def _note_attempts(rows: Sequence[ManifestRow]) -> None:
-    earlier = RowAttempt.objects.filter(row__in=rows).values_list("row_id")
+def _note_attempts(jobs: Mapping[ManifestRow, uuid.UUID]) -> None:
+    earlier = RowAttempt.objects.filter(row__in=list(jobs)).values_list("row_id")
     counts = dict(earlier.annotate(count=Count("pk")).order_by())
     RowAttempt.objects.bulk_create(
-        [RowAttempt(row=row, number=counts.get(row.pk, 0) + 1, job_id=row.job_id) for row in rows]
+        [
+            RowAttempt(row=row, number=counts.get(row.pk, 0) + 1, job_id=job_id)
+            for row, job_id in jobs.items()
+        ]
     )
 
 

@@ -133,7 +133,7 @@ def _order(document: dict[str, Any], folder: Path, owner_id: int) -> ProductionO
     try:
         body.is_valid(raise_exception=True)
     except ValidationError as error:
-        fault = next(iter(getattr(to_domain_error(error), "errors", ())), {})
+        fault: Mapping[str, Any] = next(iter(getattr(to_domain_error(error), "errors", ())), {})
         raise UsageError(f"{fault.get('pointer', '#')}: {fault.get('detail', error)}") from error
     return body.to_order()
 

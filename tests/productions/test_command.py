@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from inference.tests import factories as inference_factories
 from productions.models import ManifestRow, Production
-from productions.tests import factories
+from tests.productions import factories
 from tokens.tests.commands import run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +30,7 @@ def written(folder: Path, **more) -> Path:
     return path
 
 
-def ordered(studio, **more) -> dict:
+def ordered(studio, **more) -> dict[str, str]:
     return {"owner": studio.user_ref, "actor": factories.maker().user_ref, **more}
 
 

@@ -82,6 +82,13 @@ def rows_of(production: Production) -> list[ManifestRow]:
     return list(rows.order_by("row_no"))
 
 
+def job_id(production: Production, *, row_no: int) -> uuid.UUID:
+    """The job that a row has."""
+    found = rows_of(production)[row_no - 1].job_id
+    assert found is not None
+    return found
+
+
 def balance(owner) -> tuple[int, int]:
     found = tokens_selectors.balance(user_id=owner.pk)
     return found.available, found.held

@@ -27,8 +27,8 @@ from productions.errors import (
 from productions.models import RowAttempt
 from productions.scheduled_tasks import advance as scheduled_advance
 from productions.services import funding, runs
-from productions.tests import factories
 from productions.types import RetryOrder, RowState, State
+from tests.productions import factories
 from tokens import services as tokens_services
 from tokens.approvals import VoteDecision
 from tokens.models import ApprovalRequest, RechargeBatch
@@ -83,8 +83,8 @@ def test_a_production_is_paid_run_tried_again_and_settled_to_the_token(studio, f
     assert (production.state, factories.balance(studio)) == (State.FUNDED, (9, 0))
     services.start(production=production, actor_id=studio.pk)
     assert (states(production), factories.balance(studio)) == ({"queued": 5}, (4, 5))
-    first, *_rest = factories.rows_of(production)
-    inference_services.stop_swap_job(job_id=first.job_id, actor_id=studio.pk)
+    first_id = factories.job_id(production, row_no=1)
+    inference_services.stop_swap_job(job_id=first_id, actor_id=studio.pk)
     with pytest.raises(ProductionBusyError) as busy:
         services.finish(production=production, actor_id=studio.pk)
     assert (busy.value.code, busy.value.context["open_rows"]) == ("production_busy", 4)
@@ -95,7 +95,7 @@ def test_a_production_is_paid_run_tried_again_and_settled_to_the_token(studio, f
     services.advance(production=production)
     factories.run_jobs(production)
     row = selectors.rows(production=production, limit=1)[0]
-    assert (row.state, len(row.attempts), row.attempts[0]) == ("succeeded", 2, first.job_id)
+    assert (row.state, len(row.attempts), row.attempts[0]) == ("succeeded", 2, first_id)
     with pytest.raises(NothingToRetryError) as nothing:
         services.retry(production=production, actor_id=studio.pk)
     assert nothing.value.code == "production_nothing_to_retry"
@@ -202,8 +202,7 @@ def test_faults_of_ours_are_tried_again_by_themselves_and_then_it_ends(studio, f
 def test_canceling_stops_jobs_and_returns_what_they_did_not_use(studio, fast_swap):
     production = factories.funded(studio, people=people(studio, "ada"), rows=3)
     services.start(production=production, actor_id=studio.pk)
-    first = factories.rows_of(production)[0]
-    handlers.run_swap_job(job_id=first.job_id)
+    handlers.run_swap_job(job_id=factories.job_id(production, row_no=1))
 
     for _try in range(2):
         canceled = services.cancel(production=production, actor_id=studio.pk)
@@ -298,13 +297,13 @@ def test_a_frozen_wallet_keeps_rows_ready(studio):
 def test_a_row_gets_another_target_with_its_retry(studio):
     production = factories.funded(studio, people=people(studio, "ada"), rows=2, is_automatic=False)
     services.start(production=production, actor_id=studio.pk)
-    second = factories.rows_of(production)[1]
-    inference_services.stop_swap_job(job_id=second.job_id, actor_id=studio.pk)
+    second_id = factories.job_id(production, row_no=2)
+    inference_services.stop_swap_job(job_id=second_id, actor_id=studio.pk)
     better = inference_factories.make_asset(owner_id=studio.pk)
 
     order = RetryOrder(row_no=2, target_asset_id=better.pk)
     assert services.retry(production=production, orders=[order], actor_id=studio.pk) == 1
     services.advance(production=production)
 
-    row = factories.rows_of(production)[1]
-    assert (row.target_id, row.job.quote.target_id) == (better.pk, better.pk)
+    job = SwapJob.objects.select_related("quote").get(pk=factories.job_id(production, row_no=2))
+    assert job.quote.target_id == better.pk

@@ -17,8 +17,8 @@ from inference.tests import factories as inference_factories
 from productions import selectors, services
 from productions.errors import PersonNotFoundError
 from productions.models import Person
-from productions.tests import factories
 from productions.types import ProductionOrder, RowOrder, State
+from tests.productions import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,8 +53,8 @@ def test_a_quota_is_kept_while_jobs_run_and_free_again_when_they_fail(studio):
     cast = (factories.person("ada", owner_id=studio.pk, token_quota=2),)
     production = factories.funded(studio, people=cast, rows=2, budget=5, is_automatic=False)
     services.start(production=production, actor_id=studio.pk)
-    first = factories.rows_of(production)[0]
-    inference_services.stop_swap_job(job_id=first.job_id, actor_id=studio.pk)
+    first_id = factories.job_id(production, row_no=1)
+    inference_services.stop_swap_job(job_id=first_id, actor_id=studio.pk)
     Person.objects.update(token_quota=1)
     services.retry(production=production, actor_id=studio.pk)
     services.advance(production=production)
@@ -97,7 +97,7 @@ def test_faulty_rows_are_kept_with_their_errors(studio):
         RowOrder(person="ada", target_asset_id=target),
         RowOrder(person="eve", target_asset_id=target),
         RowOrder(person="ada", target_asset_id=stranger.pk),
-        RowOrder(person="ada", target_asset_id=None, fault="manifest_row_unreadable", detail="?"),
+        RowOrder(person="ada", target_asset_id=None, fault="no id"),
     ]
     for _try in range(2):
         loaded = services.load_manifest(production=production, rows=rows, actor_id=studio.pk)

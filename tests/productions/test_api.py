@@ -9,7 +9,8 @@ import uuid
 import pytest
 
 from inference.tests import factories as inference_factories
-from productions.tests import factories
+from productions.models import Production
+from tests.productions import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/productions"
@@ -25,7 +26,7 @@ def client(studio, client_of):
     return client_of(studio)
 
 
-def create(client, *people: dict, key: str | None = None, **more):
+def create(client, *people: dict[str, object], key: str | None = None, **more):
     return client.post(
         URL,
         {"name": "Lessons", "people": list(people), "is_automatic": False, **more},
@@ -34,7 +35,7 @@ def create(client, *people: dict, key: str | None = None, **more):
     )
 
 
-def person(studio, ref: str, **more) -> dict:
+def person(studio, ref: str, **more) -> dict[str, object]:
     face = inference_factories.make_asset(owner_id=studio.pk)
     consent = {"kind": "documented", "text_version": "2026-11"}
     return {"ref": ref, "face_asset_id": str(face.pk), "consent": consent, **more}
@@ -74,7 +75,7 @@ def test_a_production_over_http_from_csv_to_report(studio, client, client_of, fa
     assert client.post(f"{url}/start").data["progress"]["states"]["queued"] == 2
     refused = client.post(f"{url}/finish")
     assert (refused.status_code, refused.data["code"]) == (409, "production_busy")
-    factories.run_jobs(factories.Production.objects.get())
+    factories.run_jobs(Production.objects.get())
 
     done = client.post(f"{url}/finish").data
 

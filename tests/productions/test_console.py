@@ -7,8 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.tests import authenticators
+from productions import services
 from productions.models import Production
-from productions.tests import factories
+from tests.productions import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +30,7 @@ def test_an_operator_takes_a_production_to_its_end(fast_swap):
         factories.person("bob", owner_id=studio.pk, job_quota=0),
     )
     production = factories.make_production(studio, people=cast, rows=4, is_automatic=False)
-    factories.services.estimate(production=production, actor_id=studio.pk)
+    services.estimate(production=production, actor_id=studio.pk)
 
     asked = browser.get(page("fund", production))
     assert "Approval policies apply" in asked.content.decode()
