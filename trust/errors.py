@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.utils.translation import gettext_lazy as _
 
 from facefusion_site.common.errors import DomainError
@@ -98,3 +100,6 @@ class ReceiptNotFoundError(DomainError):
     http_status = 404
     title = _("No such receipt")
     next_step = _("Check the id. You see only your own receipts.")
+
+
+FILE_REFUSALS: Final = (ContentBlockedError, ConsentRevokedError)

@@ -64,6 +64,7 @@ class Journey:
         """
         with self._as_operator, self._as_user:
             self._recharge()
+            self._attest()
             source_id, target_id = self._upload(source), self._upload(target)
             quote = self._quote(source_id, target_id)
             job = self._wait(self._submit(quote["id"]))
@@ -92,6 +93,20 @@ class Journey:
             f"{batch['tokens_total']} tokens, failed_users {batch['failed_users']}"
         )
         self._demand(batch["failed_users"] == [UNKNOWN_USER], "exactly the unknown user fails")
+
+    def _attest(self) -> None:
+        self._headline(f"{self._user.user_ref} vouches for the faces of the source pictures")
+        text = self._call(self._as_user, "GET", "consents/text")
+        consent = self._call(
+            self._as_user,
+            "POST",
+            "consents",
+            json={"kind": "self", "text_version": text["version"]},
+        )
+        self._tell(
+            f"   text {consent['text_version']} of SHA-256 {consent['text_sha256'][:16]}…, "
+            "for every upload of the account, until it is revoked"
+        )
 
     def _upload(self, file: Path) -> str:
         self._headline(f"{self._user.user_ref} uploads {file.name}")

@@ -19,6 +19,7 @@ urlpatterns = [
         views.AssetFaceThumbnailView.as_view(),
         name="asset-face-thumbnail",
     ),
+    path("account/erase-media", views.MediaErasureView.as_view(), name="erase-media"),
     path("uploads", views.UploadListView.as_view(), name="uploads"),
     path(
         "uploads/<uuid:asset_id>/content", views.UploadContentView.as_view(), name="upload-content"

@@ -27,7 +27,7 @@ from inference.services.jobs import (
 )
 from inference.services.presigned import announce_upload, complete_upload, receive_bytes
 from inference.services.quotes import quote_swap
-from inference.services.removal import delete_asset
+from inference.services.removal import Erasure, delete_asset, erase_media, erase_result
 from inference.services.uploads import register_media, upload_bytes_max, upload_too_large
 from inference.services.workers import drain_worker, resume_worker
 
@@ -35,6 +35,7 @@ __all__ = [
     "BatchOrder",
     "BatchPreview",
     "BatchRow",
+    "Erasure",
     "StoredBatch",
     "announce_upload",
     "cancel_job_batch",
@@ -48,6 +49,8 @@ __all__ = [
     "enforce_block",
     "enforce_revocation",
     "enforce_trust",
+    "erase_media",
+    "erase_result",
     "forget_faces",
     "import_media",
     "join_job_batch",

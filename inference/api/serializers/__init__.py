@@ -17,6 +17,7 @@ from inference.api.serializers.jobs import (
 from inference.api.serializers.media import (
     AssetPageSerializer,
     AssetSerializer,
+    ErasureSerializer,
     ImportSerializer,
     OpenUploadSerializer,
     UploadAnnounceSerializer,
@@ -31,6 +32,7 @@ __all__ = [
     "BatchPreviewSerializer",
     "BatchSerializer",
     "CancelPreviewSerializer",
+    "ErasureSerializer",
     "FaceSetSerializer",
     "ImportSerializer",
     "JobCreateSerializer",

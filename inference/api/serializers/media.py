@@ -141,3 +141,13 @@ class AssetPageSerializer(serializers.Serializer[Any]):
 
     items = AssetSerializer(many=True)
     next_cursor = serializers.CharField(allow_null=True)
+
+
+class ErasureSerializer(serializers.Serializer[Any]):
+    """What a request to erase everything did."""
+
+    receipt_id = serializers.UUIDField(
+        allow_null=True, help_text=_("Of what it erased; null when there was nothing.")
+    )
+    erased_count = serializers.IntegerField(help_text=_("Uploads and results."))
+    remaining_count = serializers.IntegerField(help_text=_("Left for the next request."))

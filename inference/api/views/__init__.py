@@ -5,6 +5,7 @@ from inference.api.views.assets import (
     AssetListView,
     AssetThumbnailView,
     AssetView,
+    MediaErasureView,
 )
 from inference.api.views.batches import JobBatchCancelView, JobBatchListView, JobBatchView
 from inference.api.views.events import JobEventsView
@@ -43,6 +44,7 @@ __all__ = [
     "JobRetryView",
     "JobThumbnailView",
     "JobView",
+    "MediaErasureView",
     "QuoteListView",
     "QuoteView",
     "UploadCompleteView",

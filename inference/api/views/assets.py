@@ -6,7 +6,7 @@ import uuid
 from typing import Final
 
 from django.http import FileResponse, HttpResponseBase
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from facefusion_site.common import drf
 from facefusion_site.common.errors import (
     InvalidRequestError,
     RateLimitedError,
+    ServiceUnavailableError,
     UnsupportedMediaTypeError,
 )
 from facefusion_site.common.limits import limit
@@ -25,7 +26,7 @@ from facefusion_site.common.serializers import PageQuerySerializer
 from inference import downloads, selectors, services, storage
 from inference.api import schema, serializers
 from inference.api.negotiation import AnyAcceptNegotiation
-from inference.api.views.parsing import LIST_ERRORS, valid
+from inference.api.views.parsing import LIST_ERRORS, erased, valid
 from inference.errors import (
     VIDEO_REFUSALS,
     AssetNotFoundError,
@@ -36,6 +37,7 @@ from inference.errors import (
 )
 from inference.job_errors import InputsMissingError
 from inference.media_errors import ADMISSION_REFUSALS, AssetDeletedError, AssetInUseError
+from trust.errors import FILE_REFUSALS as TRUST_REFUSALS
 
 UNUSABLE: Final = (AssetDeletedError, InputsMissingError)
 # What a multipart body adds around the file: boundaries and part headers.
@@ -77,6 +79,7 @@ class AssetListView(ScopedView):
                 ImageTooLargeError,
                 *VIDEO_REFUSALS,
                 *ADMISSION_REFUSALS,
+                *TRUST_REFUSALS,
                 UnsupportedMediaTypeError,
                 RateLimitedError,
             ),
@@ -122,14 +125,52 @@ class AssetView(ScopedView):
         summary="Delete an upload now",
         tags=["assets"],
         responses={
-            204: OpenApiResponse(description="Its bytes are gone."),
+            204: OpenApiResponse(
+                description="Its bytes are gone; the header `Erasure-Receipt` names the receipt."
+            ),
             **problems(AssetNotFoundError, AssetInUseError),
         },
     )
     def delete(self, request: Request, asset_id: uuid.UUID) -> Response:
         """Bytes and faces are gone at once; receipts of jobs stay. Repeating it does nothing."""
-        services.delete_asset(owner_id=drf.user_id(request), asset_id=asset_id)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        receipt_id = services.delete_asset(owner_id=drf.user_id(request), asset_id=asset_id)
+        return erased(receipt_id)
+
+
+class MediaErasureView(ScopedView):
+    """All media of the account."""
+
+    scopes = {"POST": "media:write"}
+
+    @extend_schema(
+        operation_id="account_erase_media",
+        summary="Delete all media of the account",
+        tags=["assets"],
+        request=None,
+        examples=[
+            OpenApiExample(
+                "all gone",
+                response_only=True,
+                value={
+                    "receipt_id": "2f0c2a0e-5a3e-4d2c-9a55-9a2f1e0f7c01",
+                    "erased_count": 12,
+                    "remaining_count": 0,
+                },
+            )
+        ],
+        responses={
+            200: serializers.ErasureSerializer,
+            **problems(AssetInUseError, RateLimitedError, ServiceUnavailableError),
+        },
+    )
+    @limit(group="erasures", rate="JOBS_RATE", key="user")
+    def post(self, request: Request) -> Response:
+        """Uploads, faces and results, five hundred of each at once; repeat it while some remain.
+
+        Jobs and their receipts stay, without pictures. Cancel jobs that have not ended first.
+        """
+        done = services.erase_media(owner_id=drf.user_id(request))
+        return Response(serializers.ErasureSerializer(done).data)
 
 
 class AssetContentView(ScopedView):

@@ -28,7 +28,7 @@ from facefusion_site.common.schema import KEY_PROBLEMS, problems
 from inference import downloads, selectors, services, storage
 from inference.api import schema, serializers, waiting
 from inference.api.negotiation import AnyAcceptNegotiation
-from inference.api.views.parsing import LIST_ERRORS, valid
+from inference.api.views.parsing import LIST_ERRORS, erased, valid
 from inference.api.views.quotes import QUOTE_ERRORS
 from inference.errors import (
     JobFailedError,
@@ -274,7 +274,12 @@ class JobResultView(ScopedView):
         summary="Delete a result",
         tags=["jobs"],
         responses={
-            204: OpenApiResponse(description="The bytes are gone; the job and its receipt stay."),
+            204: OpenApiResponse(
+                description=(
+                    "The bytes are gone; the job and its receipt stay. The header "
+                    "`Erasure-Receipt` names the receipt of erasure."
+                )
+            ),
             **problems(
                 JobNotFoundError,
                 JobNotFinishedError,
@@ -286,8 +291,7 @@ class JobResultView(ScopedView):
     )
     def delete(self, request: Request, job_id: uuid.UUID) -> Response:
         """At once, and as often as you like."""
-        services.delete_result(owner_id=drf.user_id(request), job_id=job_id)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return erased(services.erase_result(owner_id=drf.user_id(request), job_id=job_id))
 
 
 class JobThumbnailView(ScopedView):

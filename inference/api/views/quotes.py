@@ -37,6 +37,7 @@ from inference.face_errors import CASTING_ERRORS
 from inference.job_errors import InputsMissingError
 from inference.media_errors import AssetDeletedError, SandboxMediaError
 from tokens.types import Operation
+from trust.errors import ConsentRequiredError, ConsentRevokedError
 
 QUOTE_ERRORS: Final = (
     InvalidRequestError,
@@ -51,6 +52,8 @@ QUOTE_ERRORS: Final = (
     ModelNotInstalledError,
     ResultTooLargeError,
     *CASTING_ERRORS,
+    ConsentRequiredError,
+    ConsentRevokedError,
 )
 
 

@@ -47,6 +47,7 @@ from inference.media_errors import (
     UploadMismatchError,
     UploadUrlError,
 )
+from trust.errors import FILE_REFUSALS as TRUST_REFUSALS
 
 FILE_REFUSALS: Final = (
     UploadTooLargeError,
@@ -55,6 +56,7 @@ FILE_REFUSALS: Final = (
     ImageTooLargeError,
     *VIDEO_REFUSALS,
     *ADMISSION_REFUSALS,
+    *TRUST_REFUSALS,
     ServiceUnavailableError,
 )
 
