@@ -101,6 +101,7 @@ class UserAdmin(IndexedSearchMixin, DjangoUserAdmin[User], ModelAdmin[User]):
                     "plan",
                     "plan_since",
                     "time_zone",
+                    "label_profile",
                     "is_active",
                     "sandbox_of",
                 )

@@ -37,6 +37,13 @@ class Role(models.TextChoices):
     OWNER = "OWNER", _("Owner")
 
 
+class LabelProfile(models.TextChoices):
+    """Whose rules decide on the text that people see on results."""
+
+    CN = "cn", _("China")
+    EU = "eu", _("European Union")
+
+
 class Plan(models.TextChoices):
     """What a user has subscribed to; it says nothing about what the user may do."""
 

@@ -11,7 +11,7 @@ class InferenceConfig(AppConfig):
     def ready(self) -> None:
         """Follow what trust decides."""
         # Models are there only now.
-        from inference import receivers  # noqa: PLC0415
+        from inference import checks, receivers  # noqa: F401, PLC0415
         from trust import signals  # noqa: PLC0415
 
         signals.consent_revoked.connect(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from inference.pipeline import image_io
 from inference.pipeline.types import Image, Observer
 from inference.pipeline.video.types import (
     OutputOptions,
+    Overlay,
     Segment,
     TranscodeOptions,
     Trim,
@@ -101,6 +102,21 @@ class SegmentOrder:
     format: VideoFormat
 
 
+@dataclass(frozen=True, slots=True)
+class VideoOrder:
+    """How a video is made.
+
+    Attributes:
+        options: what was asked for.
+        overlay: drawn onto every frame; None where the frames are there already.
+        tags: written into the file.
+    """
+
+    options: SwapOptions
+    overlay: Overlay | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
 def plan_video(*, target: Path, options: SwapOptions, segment_s: float) -> list[dict[str, Any]]:
     """Cut the wanted part of a video into segments, as plain values in order.
 
@@ -120,7 +136,7 @@ def swap_video(
     casting: Casting,
     target: Path,
     result: Path,
-    options: SwapOptions,
+    order: VideoOrder,
     observer: Observer,
     segment: SegmentOrder | None = None,
 ) -> dict[str, Any]:
@@ -130,7 +146,7 @@ def swap_video(
         casting: whose faces go onto whom.
         target: the video.
         result: where to write; its suffix names the container.
-        options: how.
+        order: how.
         observer: a ``FrameObserver`` also gets frame numbers.
         segment: only this part, for ``join_video``.
 
@@ -145,9 +161,9 @@ def swap_video(
 
     done = swap_video(
         engine=holder.get(),
-        request=castings.to_request(casting, spec=to_spec(options)),
+        request=castings.to_request(casting, spec=to_spec(order.options)),
         paths=VideoPaths(target=target, result=result),
-        options=_transcode_options(options, segment=segment),
+        options=_transcode_options(order, segment=segment),
         observer=observer,
         segment=None if segment is None else Segment(**segment.plan),
     )
@@ -198,7 +214,7 @@ def join_video(
     plans: Sequence[Mapping[str, Any]],
     target: Path,
     result: Path,
-    options: SwapOptions,
+    order: VideoOrder,
     observer: Observer,
 ) -> dict[str, Any]:
     """Put rendered segments together, with the sound and everything else of the target.
@@ -213,7 +229,7 @@ def join_video(
         segments=[Segment(**plan) for plan in plans],
         source=target,
         target=result,
-        options=_transcode_options(options, segment=None),
+        options=_transcode_options(order, segment=None),
         observer=observer,
     )
     return _video_report(report)
@@ -243,8 +259,8 @@ def video_limits() -> VideoLimits:
     )
 
 
-def _transcode_options(options: SwapOptions, *, segment: SegmentOrder | None) -> TranscodeOptions:
-    video = options.video or VideoOptions()
+def _transcode_options(order: VideoOrder, *, segment: SegmentOrder | None) -> TranscodeOptions:
+    video = order.options.video or VideoOptions()
     return TranscodeOptions(
         limits=video_limits(),
         output=OutputOptions(
@@ -252,11 +268,13 @@ def _transcode_options(options: SwapOptions, *, segment: SegmentOrder | None) ->
             container=None if segment is None else segment.format,
             quality=video.quality,
             fps=None if video.fps is None else Fraction(video.fps).limit_denominator(1001),
+            metadata=order.tags,
             tags="public",
         ),
         trim=_trim(video),
         workers_count=settings.VIDEO_THREADS,
         lead_in_frames=0 if segment is None else _LEAD_IN_FRAMES,
+        overlay=order.overlay,
     )
 
 

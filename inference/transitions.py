@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import cast
 
 import structlog
 from django.conf import settings
@@ -22,8 +23,8 @@ from django.utils.translation import gettext_lazy as _
 from inference.endings import end, end_failed, hold_id_of, lock_open, locked, log_after_commit
 from inference.errors import FailureCode
 from inference.job_errors import InputsMissingError
-from inference.models import SwapJob, SwapSegment
-from inference.types import Claim, FrameProgress, SwapOptions, SwapOutput
+from inference.models import ReleasedFile, SwapJob, SwapSegment
+from inference.types import Claim, FrameProgress, LabelProfile, SwapOptions, SwapOutput
 from tokens import services as tokens_services
 from tokens.errors import HoldResolvedError
 
@@ -133,6 +134,14 @@ def finish(*, claim: Claim, output: SwapOutput) -> bool:
     job.result_height_px = media.height_px
     job.result_duration_ms = media.duration_ms
     job.report = output.report
+    if output.release is not None:
+        ReleasedFile.objects.create(
+            sha256=media.sha256,
+            produce_id=output.release.produce_id,
+            content_type=media.content_type,
+            made_on=output.release.made_on,
+            labels=list(output.release.labels),
+        )
     end(job)
     log_after_commit("inference.job.succeeded", job, tokens=job.quote.tokens)
     return True
@@ -250,6 +259,7 @@ def claim_of(job: SwapJob) -> Claim:
         segments_count=job.segments_count,
         options=SwapOptions.from_json(quote.options),
         is_sandbox=job.owner.is_sandbox,
+        label_profile=cast("LabelProfile | None", job.owner.label_profile or None),
     )
 
 

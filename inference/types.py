@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -40,6 +41,8 @@ FaceOrder = Literal[
     "worst_best",
 ]
 VideoFormat = Literal["mp4", "mov", "mkv", "webm"]
+# Whose rules decide on the visible label of results.
+LabelProfile = Literal["cn", "eu"]
 VIDEO_TYPES: Final[dict[VideoFormat, str]] = {
     "mp4": "video/mp4",
     "mov": "video/quicktime",
@@ -158,7 +161,7 @@ class Claim:
     """One worker's right to run one attempt of a job, and all it needs to know for that.
 
     ``attempt`` is the fencing token: whoever comes back with an older number changes nothing. A job
-    of a sandbox gets a made-up outcome.
+    of a sandbox gets a made-up outcome. ``label_profile`` is the account's own; None: the usual.
     """
 
     job_id: uuid.UUID
@@ -170,6 +173,7 @@ class Claim:
     segments_count: int
     options: SwapOptions
     is_sandbox: bool
+    label_profile: LabelProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +270,15 @@ class VideoFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """What is remembered of a labelled result: the id and the day that are in its labels."""
+
+    produce_id: uuid.UUID
+    made_on: dt.date
+    labels: tuple[str, ...] = ("visible", "c2pa", "iptc", "aigc")
+
+
+@dataclass(frozen=True, slots=True)
 class SwapOutput:
     """What one attempt produced.
 
@@ -274,11 +287,13 @@ class SwapOutput:
         faces: of a picture, one report on each face that was replaced.
         report: of a video, what was done to it; ``people``, where the job named some, says what
             became of them, see ``castings.outcome``.
+        release: None for what a sandbox hands back, which is not made by AI.
     """
 
     media: StoredMedia
     faces: tuple[dict[str, object], ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
+    release: Release | None = None
 
 
 @dataclass(frozen=True, slots=True)

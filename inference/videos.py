@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final, cast
 
 from django.conf import settings
 
-from inference import castings, runtime, segment_transitions, storage
+from inference import castings, labelling, runtime, segment_transitions, storage
 from inference.models import SwapSegment
 from inference.observers import SegmentObserver, VideoObserver
 from inference.pipeline.errors import NoFaceFoundError, StoppedError
@@ -61,17 +62,22 @@ def produce(claim: Claim) -> SwapOutput | None:
             segment_transitions.split(claim=claim, plans=plans)
             return None
         casting = castings.load(claim)
+        labels = labelling.for_result(claim)
         key = _result_key(claim)
         with storage.new_file(key) as result:
             report = runtime.swap_video(
                 casting=casting,
                 target=target,
                 result=result,
-                options=claim.options,
+                order=runtime.VideoOrder(
+                    options=claim.options,
+                    overlay=labelling.video_stamp(claim),
+                    tags=labels.labeller.video_tags(_format(claim)),
+                ),
                 observer=observer,
             )
-            _check_ownership(observer)
-    return _output(claim, key, report)
+            _finish(claim, result, labels, observer)
+    return _output(claim, key, report, labels)
 
 
 def swap_segment(claim: SegmentClaim) -> SegmentOutput:
@@ -90,7 +96,7 @@ def swap_segment(claim: SegmentClaim) -> SegmentOutput:
             casting=castings.load(job),
             target=target,
             result=result,
-            options=job.options,
+            order=runtime.VideoOrder(options=job.options, overlay=labelling.video_stamp(job)),
             observer=SegmentObserver(claim),
             segment=runtime.SegmentOrder(plan=claim.plan, format=_format(job)),
         )
@@ -104,6 +110,7 @@ def _join(claim: Claim, observer: VideoObserver) -> SwapOutput:
         raise NoFaceFoundError("target")
     observer.progress(segment_transitions.JOIN_STAGE, 0.0)
     key = _result_key(claim)
+    labels = labelling.for_result(claim)
     with ExitStack() as stack:
         parts = [
             stack.enter_context(storage.local_file(segment.result_key)) for segment in segments
@@ -115,11 +122,13 @@ def _join(claim: Claim, observer: VideoObserver) -> SwapOutput:
                 plans=[segment.plan for segment in segments],
                 target=target,
                 result=result,
-                options=claim.options,
+                order=runtime.VideoOrder(
+                    options=claim.options, tags=labels.labeller.video_tags(_format(claim))
+                ),
                 observer=observer,
             )
-            _check_ownership(observer)
-    return _output(claim, key, {**joined, **total})
+            _finish(claim, result, labels, observer)
+    return _output(claim, key, {**joined, **total}, labels)
 
 
 def _sum(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -131,13 +140,25 @@ def _sum(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _finish(
+    claim: Claim, result: Path, labels: labelling.ResultLabels, observer: VideoObserver
+) -> None:
+    """Label the file, unless somebody else owns the job by now."""
+    _check_ownership(observer)
+    labels.labeller.video(result, container=_format(claim), limits=runtime.video_limits())
+    # Of a large file that takes a while.
+    _check_ownership(observer)
+
+
 def _check_ownership(observer: VideoObserver) -> None:
     observer.publishing()
     if observer.should_stop():
         raise StoppedError("publish")
 
 
-def _output(claim: Claim, key: str, report: dict[str, Any]) -> SwapOutput:
+def _output(
+    claim: Claim, key: str, report: dict[str, Any], labels: labelling.ResultLabels
+) -> SwapOutput:
     with storage.local_file(key) as path:
         storage.write_thumbnail(
             key=key, thumbnail=runtime.poster(path, side_px=storage.THUMBNAIL_SIDE_PX)
@@ -152,7 +173,11 @@ def _output(claim: Claim, key: str, report: dict[str, Any]) -> SwapOutput:
         duration_ms=report["duration_ms"],
     )
     people = castings.outcome(claim.options, frames=report.pop("frames_by_person"))
-    return SwapOutput(media=media, report={**report, **people})
+    return SwapOutput(
+        media=media,
+        report={**report, **people},
+        release=labels.release_of_video(_format(claim)),
+    )
 
 
 def _result_key(claim: Claim) -> str:

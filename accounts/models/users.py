@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console_permissions import role_has_perm, role_sees_app
 from accounts.freeze_types import FreezeKind
 from accounts.time_zones import check_time_zone
-from accounts.types import STAFF_ROLES, USER_REF_PATTERN, Plan, Role
+from accounts.types import STAFF_ROLES, USER_REF_PATTERN, LabelProfile, Plan, Role
 
 # In one order, so that the constraint below reads the same in every process.
 _STAFF_VALUES = [role.value for role in Role if role in STAFF_ROLES - {Role.ADMIN}]
@@ -95,6 +95,15 @@ class User(AbstractUser):
         db_default="UTC",
         validators=[check_time_zone],
         help_text=_("Where the user's days begin and end, by its name in the IANA database."),
+    )
+    label_profile = models.CharField(
+        _("label profile"),
+        max_length=8,
+        choices=LabelProfile.choices,
+        default="",
+        db_default="",
+        blank=True,
+        help_text=_("Which text the results of the account carry; empty: what is usual here."),
     )
     sandbox_of = models.OneToOneField(
         "self",

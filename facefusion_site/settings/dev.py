@@ -36,6 +36,7 @@ REDIS_URL = env.str("REDIS_URL", default=_local.redis_url)
 CACHES = caches(url=env.str("CACHE_URL", default="") or cache_url_beside(REDIS_URL))
 CELERY_BROKER_URL = REDIS_URL
 LOGGING = logging_config(level=LOG_LEVEL, json_lines=env.bool("LOG_JSON", default=False))
+LABEL_DEVELOPMENT_DIR = BASE_DIR / ".data" / "labels"
 # The people of the demo have no authenticators.
 CONSOLE_SECOND_FACTOR = env.bool("CONSOLE_SECOND_FACTOR", default=False)
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"

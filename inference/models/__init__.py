@@ -6,6 +6,7 @@ from inference.models.jobs import OPEN_STATUSES, UNSTARTED_STATUSES, SwapJob
 from inference.models.media import MediaAsset
 from inference.models.meters import JobMeter
 from inference.models.quotes import SwapQuote
+from inference.models.releases import ReleasedFile
 from inference.models.reports import JobDay
 from inference.models.segments import SwapSegment
 from inference.models.workers import Worker
@@ -19,6 +20,7 @@ __all__ = [
     "JobDay",
     "JobMeter",
     "MediaAsset",
+    "ReleasedFile",
     "SwapJob",
     "SwapQuote",
     "SwapSegment",

@@ -14,6 +14,7 @@ import cv2
 from django.core.management.base import BaseCommand, CommandError
 
 from facefusion_site.common.progress import Progress
+from inference import labelling
 from inference.pipeline import image_io
 from inference.pipeline.engine import Engine
 from inference.pipeline.errors import PipelineError
@@ -24,6 +25,7 @@ from inference.pipeline.swap import swap_image
 from inference.pipeline.swap_video import VideoPaths, swap_video
 from inference.pipeline.types import Image
 from inference.pipeline.video.types import (
+    ContainerName,
     OutputOptions,
     TranscodeOptions,
     Trim,
@@ -38,7 +40,12 @@ _FORMATS: Final[dict[str, Literal["jpeg", "png", "webp"]]] = {
     ".png": "png",
     ".webp": "webp",
 }
-_VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".mkv", ".webm")
+_CONTAINERS: Final[dict[str, ContainerName]] = {
+    ".mp4": "mp4",
+    ".mov": "mov",
+    ".mkv": "mkv",
+    ".webm": "webm",
+}
 _QUALITY_DEFAULT: Final = 90
 #: On one's own machine only nonsense is refused.
 _VIDEO_LIMITS: Final = VideoLimits(
@@ -108,7 +115,7 @@ class Command(BaseCommand):
         request = _request(options)
         engine = Engine.open(engine_config())
         try:
-            if options["out"].suffix.lower() in _VIDEO_SUFFIXES:
+            if options["out"].suffix.lower() in _CONTAINERS:
                 return self._swap_video(engine, request, options)
             return self._swap_image(engine, request, options)
         finally:
@@ -119,18 +126,18 @@ class Command(BaseCommand):
     ) -> dict[str, Any]:
         out: Path = options["out"]
         if out.suffix.lower() not in _FORMATS:
-            known = ", ".join([*_FORMATS, *_VIDEO_SUFFIXES])
+            known = ", ".join([*_FORMATS, *_CONTAINERS])
             raise CommandError(f"OUT must end in one of: {known}")
         observer = _Bar(Progress(self.stderr, total=100))
         target_bgr = _read(options["target"])
         result = swap_image(
             engine=engine, request=request, target_bgr=target_bgr, observer=observer
         )
-        data = image_io.encode_image(
+        labelled = labelling.for_result(None).labeller.picture(
             result.image_bgr, format=_FORMATS[out.suffix.lower()], quality=options["quality"]
         )
         part = out.with_name(f".{out.name}.part")
-        part.write_bytes(data)
+        part.write_bytes(labelled.data)
         part.replace(out)
         observer.bar.finish()
         return {
@@ -148,24 +155,37 @@ class Command(BaseCommand):
             start_s=Fraction(str(options["start"])),
             end_s=None if end is None else Fraction(str(end)),
         )
+        out: Path = options["out"]
+        container = _CONTAINERS[out.suffix.lower()]
+        labeller = labelling.for_result(None).labeller
+        # Under its own name it appears with all its labels only.
+        part = out.with_name(f".{out.stem}.part{out.suffix.lower()}")
         report = swap_video(
             engine=engine,
             request=request,
-            paths=VideoPaths(target=options["target"], result=options["out"]),
+            paths=VideoPaths(target=options["target"], result=part),
             options=TranscodeOptions(
                 limits=_VIDEO_LIMITS,
-                output=OutputOptions(quality=options["quality"]),
+                output=OutputOptions(
+                    quality=options["quality"], metadata=labeller.video_tags(container)
+                ),
+                overlay=labelling.video_stamp(None),
                 trim=trim if options["start"] or end is not None else None,
                 workers_count=options["threads"],
             ),
             observer=observer,
         )
+        try:
+            labeller.video(part, container=container, limits=_VIDEO_LIMITS)
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
         observer.bar.finish()
         lost = [stream for stream in report.video.streams if stream.outcome == "lost"]
         for stream in lost:
             self.stderr.write(f"{stream.stream.kind} {stream.stream.index} lost: {stream.reason}")
         return {
-            "out": str(options["out"]),
+            "out": str(out),
             "frames": report.video.frames_out,
             "frames_swapped": report.frames_swapped,
             "faces_swapped": report.faces_swapped,
