@@ -96,7 +96,11 @@ client: $(STAMP) ## Build the wheel of the Python client into dist/
 	@$(PY) -m uv build --quiet --wheel --out-dir dist clients/python
 
 # --- Measure --------------------------------------------------------------------------------------
-.PHONY: bench-api bench-console bench-grants bench-ledger bench-engine bench-quality price-week
+.PHONY: red-team
+red-team: $(STAMP) ## Play ten patterns of abuse against a running server among honest traffic (ARGS=--honest=200: less of it)
+	@$(PY) -m benchmarks.red_team $(ARGS)
+
+.PHONY: bench-api bench-console bench-grants bench-ledger bench-engine bench-quality bench-wizard price-week
 bench-api: $(STAMP) ## Measure the API beside a bare Django view (ARGS=--quick: half a minute)
 	@$(PY) -m benchmarks.api $(ARGS)
 
@@ -105,6 +109,9 @@ bench-console: $(STAMP) ## Measure the console's pages over 10,000,000 transfers
 
 bench-grants: $(STAMP) ## Measure one run of scheduled grants (ARGS="--accounts 1000000")
 	@$(PY) -m benchmarks.grants $(ARGS)
+
+bench-wizard: $(STAMP) ## Measure a recharge of 50,000 rows in the console (ARGS="--rows 5000")
+	@$(PY) -m benchmarks.wizard $(ARGS)
 
 bench-ledger: $(STAMP) ## Measure recharges and charging on servers of their own (ARGS=--quick: a minute or two)
 	@$(PY) -m benchmarks.ledger $(ARGS)
