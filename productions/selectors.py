@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -249,7 +249,7 @@ def _views(production: Production, wanted: QuerySet[ManifestRow]) -> list[RowVie
     return [_view(row, used) for row in found]
 
 
-def _view(row: dict[str, Any], used: Usage) -> RowView:
+def _view(row: Mapping[str, Any], used: Usage) -> RowView:
     code = row["job_error"] or row["error_code"]
     is_of_job = bool(row["job_error"])
     return RowView(

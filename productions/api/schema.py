@@ -117,8 +117,8 @@ def reported(production: Production, rows: list[RowView]) -> Response:
 
 
 def _with_progress(production: Production) -> dict[str, Any]:
-    names = serializers.ProductionSummarySerializer().fields
+    summary = serializers.ProductionSummarySerializer()
     return {
-        **{name: getattr(production, name) for name in names},
+        **{str(name): getattr(production, str(name)) for name in summary.fields},
         "progress": selectors.progress(production=production),
     }

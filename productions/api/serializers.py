@@ -13,7 +13,6 @@ from facefusion_site.common.serializers import (
     StrictUUIDField,
 )
 from productions.manifest_files import ManifestRowSerializer
-from productions.models import Production
 from productions.row_states import ROW_STATES
 from productions.types import (
     RetryOrder,
@@ -77,7 +76,7 @@ class RowQuerySerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(min_value=1, max_value=1_000, default=100)
 
 
-class ProductionSummarySerializer(serializers.Serializer[Production]):
+class ProductionSummarySerializer(serializers.Serializer[Any]):
     """A production without its progress."""
 
     id = serializers.UUIDField()
