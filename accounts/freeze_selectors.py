@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.db.models import Q
@@ -70,6 +71,12 @@ def uploader_plan(*, user_id: int) -> str:
     user = User.objects.select_related("sandbox_of").get(pk=user_id)
     require_not_frozen(user=user, kind=FreezeKind.UPLOAD)
     return user.plan
+
+
+def frozen_user_ids(*, user_ids: Collection[int]) -> set[int]:
+    """Which of these accounts are frozen in any way now. One query."""
+    rows = User.objects.filter(pk__in=set(user_ids)).exclude(frozen_kinds=[])
+    return set(rows.values_list("pk", flat=True))
 
 
 def freezes(*, user_id: int, limit: int = 100) -> list[AccountFreeze]:

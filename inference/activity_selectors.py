@@ -10,31 +10,22 @@ from typing import Final
 from django.db.models import Count, QuerySet
 
 from facefusion_site.common.activity import Activity
-from inference.errors import FailureCode
 from inference.models import SwapJob
 
 Status = SwapJob.Status
-# Faults of ours say nothing about the account.
-_OUR_FAULTS: Final = (
-    FailureCode.INTERNAL_ERROR,
-    FailureCode.WORKER_LOST,
-    FailureCode.PROCESS_CRASHED,
-    FailureCode.QUEUE_TIMEOUT,
-    FailureCode.HOLD_EXPIRED,
-    FailureCode.STOPPED_BY_OPERATOR,
-    FailureCode.START_DEADLINE,
-)
-_REFUNDED: Final = (Status.FAILED, Status.CANCELED, Status.EXPIRED)
+# What fails says nothing about intent: it was our fault, or the picture's. Nor does it make what
+# was taken back a smaller part of the rest.
+_TELLING: Final = (Status.SUCCEEDED, Status.CANCELED, Status.BLOCKED)
 _CHUNK: Final = 2000
 
 
 def ended_jobs(*, since: dt.datetime, until: dt.datetime, count_min: int) -> Iterator[Activity]:
     """Jobs of accounts with so many of them, in the order in which they ended.
 
-    The amount is 1 for those that cost the account nothing by its own doing and 0 for the others;
-    what failed by our fault is left out.
+    The amount is 1 for those that the account took back and 0 for the others; what failed is left
+    out.
     """
-    rows = _busy(_ended(since, until).exclude(error_code__in=_OUR_FAULTS), count_min)
+    rows = _busy(_ended(since, until).filter(status__in=_TELLING), count_min)
     for owner_id, at, status, pk in (
         rows.order_by("finished_at", "pk")
         .values_list("owner_id", "finished_at", "status", "pk")
@@ -42,7 +33,10 @@ def ended_jobs(*, since: dt.datetime, until: dt.datetime, count_min: int) -> Ite
     ):
         assert at is not None, "jobs were chosen by their end"
         yield Activity(
-            user_id=owner_id, at=at, amount=int(status in _REFUNDED), reference=f"swap_job:{pk}"
+            user_id=owner_id,
+            at=at,
+            amount=int(status == Status.CANCELED),
+            reference=f"swap_job:{pk}",
         )
 
 

@@ -97,6 +97,14 @@ def told(decisions: QuerySet[RiskDecision]) -> QuerySet[RiskDecision]:
     return decisions.filter(action__in=[Action.SLOW, Action.FREEZE])
 
 
+def decisions_by_user() -> dict[int, list[RiskDecision]]:
+    """All decisions, oldest first, by account; for reports on small numbers of them."""
+    found: dict[int, list[RiskDecision]] = {}
+    for decision in RiskDecision.objects.order_by("decided_at"):
+        found.setdefault(decision.user_id, []).append(decision)
+    return found
+
+
 def waiting_count() -> int:
     """Open reviews and appeals that wait for an answer."""
     return RiskDecision.objects.filter(

@@ -173,7 +173,7 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "refund-abuse",
-        "title": "Nearly all jobs cost nothing",
+        "title": "Nearly all jobs are canceled",
         "signal": Signal.REFUNDS,
         "window_s": _HOUR_S,
         "threshold": 80,
@@ -181,8 +181,7 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
         **_freeze(
             FreezeKind.SPEND,
             _HOUR_S,
-            "Nearly all of your jobs were canceled or failed. Please write to us if something "
-            "does not work.",
+            "Nearly all of your jobs were canceled. Please write to us if something does not work.",
         ),
     },
     {

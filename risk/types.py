@@ -28,7 +28,7 @@ class Signal(models.TextChoices):
     FACE_ACCOUNTS = "face_accounts", _("Accounts that use one source face")
     FACES = "faces", _("Different source faces")
     BURN = "burn", _("Percent of given tokens spent at once")
-    REFUNDS = "refunds", _("Percent of jobs that cost nothing")
+    REFUNDS = "refunds", _("Percent of jobs that were canceled")
     BLOCKED = "blocked", _("Jobs with blocked content")
 
 

@@ -82,6 +82,6 @@ def _wait_until_ready(server: subprocess.Popen[bytes], *, url: str, log: Path) -
         try:
             with urllib.request.urlopen(url, timeout=5.0):  # noqa: S310  # http to ourselves
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.2)
     raise RuntimeError(f"The web server does not answer:\n{log.read_text(errors='replace')}")

@@ -37,7 +37,7 @@ DECISION: Final = {
     "id": "0d6c5c8e-3a0f-4b5e-9d1a-6c1f0a2b3c4d",
     "action": "freeze",
     "freeze_kind": "spend",
-    "notice": "Nearly all of your jobs were canceled or failed.",
+    "notice": "Nearly all of your jobs were canceled.",
     "decided_at": "2026-11-24T03:02:11Z",
     "expires_at": "2026-11-24T04:02:11Z",
     "closed_at": None,

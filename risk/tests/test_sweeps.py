@@ -151,11 +151,12 @@ def test_refunds_blocked_content_and_sign_ins_are_found(rules):
     assert (evidence["value"], evidence["count"]) == (100, 20)
 
 
-def test_our_own_faults_make_nobody_look_guilty(rules):
+@pytest.mark.parametrize("code", ["internal_error", "no_face_in_source"])
+def test_what_fails_makes_nobody_look_guilty(rules, code):
     user = factories.make_user(tokens=60)
     for _ in range(20):
         claim = factories.take(factories.make_job(owner_id=user.pk))
-        transitions.fail(claim=claim, code="internal_error", detail="ours")
+        transitions.fail(claim=claim, code=code, detail="a fault")
     assert services.sweep().decided_count == 0
 
 
