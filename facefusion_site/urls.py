@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from facefusion_site import error_pages, user_actions, web
+from facefusion_site import error_pages, user_actions, verify_page, web
 from facefusion_site.customers.console import console_urls
 
 user_actions.install()
@@ -12,8 +12,10 @@ user_actions.install()
 urlpatterns = [
     path("", web.home, name="home"),
     path("studio/", web.studio, name="studio"),
+    path("verify", verify_page.VerifyPage.as_view(), name="verify"),
     path("claim", web.claim, name="claim"),
     path("", include("accounts.web.urls")),
+    path("", include("trust.web.urls")),
     path("errors/", error_pages.error_list, name="error-list"),
     path("errors/<slug:code>", error_pages.error_detail, name="error-detail"),
     # One sign-in page, so one limit on guessing passwords.

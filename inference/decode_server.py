@@ -27,6 +27,8 @@ import numpy as np
 # Loaded before the first order: a child inherits them ready.
 from inference.pipeline import image_io
 from inference.pipeline.errors import PipelineError
+from inference.pipeline.labels.reading import read_labels
+from inference.pipeline.labels.signing import LabelTrust
 from inference.pipeline.video.preview import preview_frame
 from inference.pipeline.video.probe import probe_video
 from inference.pipeline.video.types import VideoLimits
@@ -164,9 +166,21 @@ def _look_into(order: dict[str, Any], _file_fd: int, _out_fd: int) -> dict[str, 
     }
 
 
+def _read_labels(order: dict[str, Any], file_fd: int, _out_fd: int) -> dict[str, Any]:
+    trust = LabelTrust(chains=[chain.encode() for chain in order["chains"]])
+    with os.fdopen(file_fd, "rb", closefd=False) as file:
+        found = read_labels(file, content_type=order["content_type"], trust=trust)
+    return {
+        "signature": found.signature,
+        "kinds": found.kinds,
+        "day": None if found.aigc_day is None else found.aigc_day.isoformat(),
+    }
+
+
 _WORK: Final[dict[str, Callable[[dict[str, Any], int, int], dict[str, Any]]]] = {
     "normalise_image": _normalise,
     "look_into_video": _look_into,
+    "read_labels": _read_labels,
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -70,6 +72,75 @@ def video_type_of(head: bytes) -> str | None:
     if head.startswith(_EBML):
         return "video/webm" if b"webm" in head else "video/x-matroska"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFacts:
+    """Labels that a file from anywhere carries.
+
+    Attributes:
+        content_type: by its first bytes.
+        is_signed: its manifest is signed by us.
+        is_unchanged: and the file is still what we signed.
+        kinds: c2pa, iptc, aigc.
+        made_on: the day in its AIGC field, where that is signed by us.
+    """
+
+    content_type: str
+    is_signed: bool
+    is_unchanged: bool
+    kinds: tuple[str, ...]
+    made_on: dt.date | None
+
+
+def labels_in(file: IO[bytes], *, chains: Sequence[bytes]) -> LabelFacts | None:
+    """The labels of a file; None where it is no media, or breaks the process that reads it.
+
+    Args:
+        file: open and on disk.
+        chains: certificates of all who ever signed here, PEM.
+
+    Raises:
+        ServiceUnavailableError: no process can be started.
+    """
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    content_type = video_type_of(head) or image_type_of(head)
+    if content_type is None:
+        return None
+    try:
+        answer = _ask(
+            "read_labels",
+            order={
+                "content_type": content_type,
+                "chains": [chain.decode() for chain in chains],
+            },
+            limits=ChildLimits(
+                memory_bytes=settings.VIDEO_PROBE_MEMORY_BYTES,
+                cpu_s=settings.VIDEO_PROBE_TIMEOUT_S,
+                wall_s=settings.VIDEO_PROBE_TIMEOUT_S,
+            ),
+            died=pipeline_errors.UnreadableImageError,
+            files=(file, None),
+        )
+    except pipeline_errors.UnreadableImageError:
+        return None
+    return LabelFacts(
+        content_type=content_type,
+        is_signed=answer["signature"] in ("ours", "ours_changed"),
+        is_unchanged=answer["signature"] == "ours",
+        kinds=tuple(answer["kinds"]),
+        made_on=dt.date.fromisoformat(answer["day"]) if answer["day"] else None,
+    )
+
+
+def image_type_of(head: bytes) -> str | None:
+    """The content type of a picture by its first bytes; None when they are no picture's."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/webp" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
 
 
 def look_into(path: Path, *, poster_side_px: int, limits: VideoLimits) -> VideoFacts:

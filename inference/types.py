@@ -278,6 +278,40 @@ class Release:
     labels: tuple[str, ...] = ("visible", "c2pa", "iptc", "aigc")
 
 
+class Origin(StrEnum):
+    """Whether a file came from here."""
+
+    ORIGINAL = "original"
+    EDITED = "edited"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What anybody may learn of a file.
+
+    Attributes:
+        origin: ``EDITED``: it carries a label that we signed, and is not what we handed out.
+        sha256: of the file.
+        content_type: empty where nothing is known.
+        made_on: the day; None where it is not known.
+        labels: visible, c2pa, iptc, aigc: those that it had, or of an edited one those left.
+    """
+
+    origin: Origin
+    sha256: str
+    content_type: str = ""
+    made_on: dt.date | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str | None:
+        """Picture or video; None where nothing is known."""
+        if not self.content_type:
+            return None
+        return "picture" if self.content_type.startswith("image/") else "video"
+
+
 @dataclass(frozen=True, slots=True)
 class SwapOutput:
     """What one attempt produced.

@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from facefusion_site.common.clients import client_ip
 from facefusion_site.settings import connections, local
+from inference import labelling
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = dict(
@@ -151,20 +152,35 @@ def test_production_without_a_proxy_ignores_forwarded_headers() -> None:
     assert json.loads(done.stdout) is None
 
 
-def test_the_deploy_checks_are_clean_in_production() -> None:
-    done = subprocess.run(
+def test_the_deploy_checks_are_clean_in_production(tmp_path: Path) -> None:
+    key, chain = labelling.write_new_signer(tmp_path / "signer", organization="Faces Ltd")
+    signer = {"LABEL_SIGNING_KEY": str(key), "LABEL_SIGNING_CERTIFICATES": str(chain)}
+
+    done = check_deploy({**PRODUCTION, **signer})
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_deploy_checks_ask_for_a_signer_of_labels() -> None:
+    done = check_deploy(PRODUCTION)
+
+    assert done.returncode == 1
+    assert "inference.E001" in done.stderr
+
+
+def check_deploy(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "INFO"],
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
             "DJANGO_SETTINGS_MODULE": "facefusion_site.settings.prod",
-            **PRODUCTION,
+            **environ,
         },
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
 
 
 def test_background_work_survives_lost_workers_and_waits_in_its_queues(

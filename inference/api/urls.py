@@ -29,6 +29,8 @@ urlpatterns = [
         views.UploadCompleteView.as_view(),
         name="upload-complete",
     ),
+    path("verify", views.VerifyView.as_view(), name="api-verify"),
+    path("verify/<str:sha256>", views.VerifyDigestView.as_view(), name="api-verify-digest"),
     path("imports", views.ImportListView.as_view(), name="imports"),
     path("quotes", views.QuoteListView.as_view(), name="quotes"),
     path("quotes/<uuid:quote_id>", views.QuoteView.as_view(), name="quote"),

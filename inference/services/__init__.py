@@ -29,6 +29,7 @@ from inference.services.presigned import announce_upload, complete_upload, recei
 from inference.services.quotes import quote_swap
 from inference.services.removal import Erasure, delete_asset, erase_media, erase_result
 from inference.services.uploads import register_media, upload_bytes_max, upload_too_large
+from inference.services.verify import verify_digest, verify_file, verify_too_large
 from inference.services.workers import drain_worker, resume_worker
 
 __all__ = [
@@ -69,4 +70,7 @@ __all__ = [
     "submit_swap_job",
     "upload_bytes_max",
     "upload_too_large",
+    "verify_digest",
+    "verify_file",
+    "verify_too_large",
 ]

@@ -22,6 +22,8 @@ from inference.models import AssetFace, FaceSearch, SwapJob
 from inference.services import batches
 from inference.tests import factories, real_engine
 from inference.types import SwapOptions
+from productions import services as productions_services
+from productions.types import ConsentKind, PersonOrder, ProductionOrder, RowOrder
 from risk import services as risk_services
 from risk.models import RiskRule
 from risk.types import Action, Crossing, RuleState, Signal
@@ -31,6 +33,9 @@ from tokens.models import ApprovalRequest
 from tokens.tests import approvals, recharges
 from tokens.types import Operation
 from tokens.wallets import AdjustmentOrder
+from trust import services as trust_services
+from trust.tests import factories as trust_factories
+from trust.types import ErasureScope
 
 TOKENS = 500
 WAITING_TOKENS = 100_000
@@ -95,6 +100,8 @@ class World:
             "endpoint_id",
             "event_id",
             "decision_id",
+            "consent_id",
+            "receipt_id",
         )
         listed = {
             self.ids[kind] for kind in (*kinds, "delivery_id", "key_id", "jobs/batches/batch_id")
@@ -111,7 +118,9 @@ def build() -> World:
     _upload(world)
     _swap(world)
     _listen(world)
+    _produce(world)
     _suspect(world)
+    _trust(world)
     return world
 
 
@@ -263,10 +272,48 @@ def _swap(world: World) -> None:
     world.others["job_id"] = [str(done.pk), str(failed.pk)]
     world.others["quote_id"] = [str(done.quote_id)]
     pair = {"source_asset_id": str(source_id), "target_asset_id": str(target_id)}
+    world.ids["sha256"] = "0" * 64
     world.bodies |= {
         "POST quotes": {"operation": "image_swap", **pair},
+        "POST verify": {"sha256": "0" * 64},
         "POST jobs": {"quote_id": world.ids["quote_id"]},
         "POST jobs/batches": {"jobs": [{"operation": "image_swap", **pair}]},
+    }
+
+
+def _produce(world: World) -> None:
+    """A draft with one person and one row."""
+    owner_id = world.people["owner"].pk
+    person = PersonOrder(
+        ref="ada",
+        face_asset_id=uuid.UUID(world.others["asset_id"][0]),
+        consent_kind=ConsentKind.SELF,
+        consent_text_version="1",
+    )
+    production, _is_replay = productions_services.create_production(
+        owner_id=owner_id,
+        order=ProductionOrder(name="Lessons", people=(person,)),
+        actor_id=owner_id,
+        idempotency_key=uuid.uuid4().hex,
+    )
+    target_id = uuid.UUID(world.ids["asset_id"])
+    productions_services.load_manifest(
+        production=production,
+        rows=[RowOrder(person="ada", target_asset_id=target_id)],
+        actor_id=owner_id,
+    )
+    world.ids |= {"production_id": str(production.pk), "person_ref": "ada"}
+
+
+def _trust(world: World) -> None:
+    """A consent for an upload that is nowhere, a receipt, and a report by somebody unknown."""
+    owner = world.people["owner"]
+    given = trust_factories.consent(owner=owner, asset_ids=(uuid.uuid4(),))
+    receipt = trust_services.issue_receipt(owner_id=owner.pk, scope=ErasureScope.ACCOUNT, items=[])
+    world.ids |= {
+        "consent_id": str(given.pk),
+        "receipt_id": str(receipt.pk),
+        "reference": trust_factories.report().reference,
     }
 
 

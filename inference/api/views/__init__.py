@@ -25,6 +25,7 @@ from inference.api.views.uploads import (
     UploadContentView,
     UploadListView,
 )
+from inference.api.views.verify import VerifyDigestView, VerifyView
 
 __all__ = [
     "AssetContentView",
@@ -50,4 +51,6 @@ __all__ = [
     "UploadCompleteView",
     "UploadContentView",
     "UploadListView",
+    "VerifyDigestView",
+    "VerifyView",
 ]
