@@ -60,7 +60,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
         "id",
         "name",
         "owner",
-        "state_badge",
+        "state",
         "budget",
         "estimate",
         "funding",
@@ -86,6 +86,9 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
         "cancel",
         "report",
     )
+
+    class Media:
+        css: ClassVar = {"all": ["src/css/productions.css"]}
 
     def matches(self, text: str) -> Q:
         """By a whole id, or by the owner."""

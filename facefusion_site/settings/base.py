@@ -185,6 +185,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AssetStateEnum": "inference.api.serializers.media.STATES",
         "FreezeKindEnum": "accounts.api.freeze_serializers.KINDS",
+        "ProductionStateEnum": "productions.api.serializers.PRODUCTION_STATES",
     },
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "POSTPROCESSING_HOOKS": [

@@ -59,7 +59,7 @@ class RowListView(ScopedView):
         summary="List the rows of a production",
         tags=["productions"],
         parameters=[serializers.RowQuerySerializer],
-        responses={200: serializers.RowListSerializer}
+        responses={200: serializers.ProductionRowListSerializer}
         | problems(InvalidRequestError, ProductionNotFoundError, *schema.READ_ERRORS),
     )
     def get(self, request: Request, production_id: uuid.UUID) -> Response:
@@ -76,7 +76,7 @@ class RowListView(ScopedView):
         )
         is_full = len(rows) == given["limit"]
         page = {"items": rows, "next_after": rows[-1].row_no if is_full else None}
-        return Response(serializers.RowListSerializer(page).data)
+        return Response(serializers.ProductionRowListSerializer(page).data)
 
 
 class ReportView(ScopedView):
@@ -88,7 +88,7 @@ class ReportView(ScopedView):
         operation_id="productions_report",
         summary="Read the report of a production",
         tags=["productions"],
-        responses={200: serializers.ReportSerializer} | _PROBLEMS,
+        responses={200: serializers.ProductionReportSerializer} | _PROBLEMS,
     )
     def get(self, request: Request, production_id: uuid.UUID) -> Response:
         """The production with its books and all its rows, at any time."""

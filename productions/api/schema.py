@@ -113,7 +113,7 @@ def shown(production: Production, *, status: int = 200, **headers: str) -> Respo
 def reported(production: Production, rows: list[RowView]) -> Response:
     """A production with its progress and all its rows."""
     report = {**_with_progress(production), "rows": rows}
-    return Response(serializers.ReportSerializer(report).data)
+    return Response(serializers.ProductionReportSerializer(report).data)
 
 
 def _with_progress(production: Production) -> dict[str, Any]:

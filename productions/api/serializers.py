@@ -51,7 +51,7 @@ class RetryRowSerializer(serializers.Serializer[Any]):
     target_asset_id = StrictUUIDField(required=False, help_text=_("Another target."))
 
 
-class RetrySerializer(serializers.Serializer[Any]):
+class ProductionRetrySerializer(serializers.Serializer[Any]):
     """Which rows to try again; all that can be, without any."""
 
     rows: serializers.ListSerializer[Any] = serializers.ListSerializer(
@@ -130,7 +130,7 @@ class PersonProgressSerializer(serializers.Serializer[Any]):
     has_consent = serializers.BooleanField()
 
 
-class BooksSerializer(serializers.Serializer[Any]):
+class ProductionBooksSerializer(serializers.Serializer[Any]):
     """Every token: what came, what was spent, what went back."""
 
     funded = serializers.IntegerField()
@@ -144,7 +144,7 @@ class BooksSerializer(serializers.Serializer[Any]):
     )
 
 
-class ProgressSerializer(serializers.Serializer[Any]):
+class ProductionProgressSerializer(serializers.Serializer[Any]):
     """How far it is."""
 
     rows_count = serializers.IntegerField()
@@ -157,16 +157,16 @@ class ProgressSerializer(serializers.Serializer[Any]):
         help_text=_("How many rows have which error."),
     )
     people = PersonProgressSerializer(many=True)
-    books = BooksSerializer()
+    books = ProductionBooksSerializer()
 
 
 class ProductionSerializer(ProductionSummarySerializer):
     """A production with its progress and its books."""
 
-    progress = ProgressSerializer()
+    progress = ProductionProgressSerializer()
 
 
-class RowSerializer(serializers.Serializer[Any]):
+class ProductionRowSerializer(serializers.Serializer[Any]):
     """One row with what became of it."""
 
     row = serializers.IntegerField(source="row_no")
@@ -184,14 +184,14 @@ class RowSerializer(serializers.Serializer[Any]):
     error_detail = serializers.CharField(allow_blank=True)
 
 
-class RowListSerializer(serializers.Serializer[Any]):
+class ProductionRowListSerializer(serializers.Serializer[Any]):
     """Rows by number; ``next_after`` is null at the end."""
 
-    items = RowSerializer(many=True)
+    items = ProductionRowSerializer(many=True)
     next_after = serializers.IntegerField(allow_null=True)
 
 
-class ReportSerializer(ProductionSerializer):
+class ProductionReportSerializer(ProductionSerializer):
     """All there is to say about a production."""
 
-    rows = RowSerializer(many=True)
+    rows = ProductionRowSerializer(many=True)

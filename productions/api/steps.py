@@ -139,7 +139,7 @@ class RetryView(StepView):
         operation_id="productions_retry",
         summary="Try rows of a production again",
         tags=["productions"],
-        request=serializers.RetrySerializer,
+        request=serializers.ProductionRetrySerializer,
         responses={200: serializers.ProductionSerializer}
         | problems(
             InvalidRequestError,
@@ -158,7 +158,7 @@ class RetryView(StepView):
         The platform makes their jobs within seconds, within the same quotas and budget.
         """
         production = self.mine(request, production_id)
-        body = serializers.RetrySerializer(data=request.data)
+        body = serializers.ProductionRetrySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         services.retry(
             production=production, orders=body.to_orders(), actor_id=drf.user_id(request)
