@@ -13,6 +13,7 @@ from accounts.console_permissions import may
 from accounts.types import Scope
 from risk import selectors as risk_selectors
 from tokens import approval_selectors, policy_selectors, proof_selectors
+from trust import selectors as trust_selectors
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -32,6 +33,7 @@ def _groups(request: HttpRequest) -> list[dict[str, Any]]:
         _prices(),
         _books(breaks_count=breaks_count),
         _people(),
+        _trust(waiting_count=_trust_waiting(request)),
         _risk(waiting_count=_risk_waiting(request)),
     ]
 
@@ -177,6 +179,23 @@ def _risk(*, waiting_count: int) -> dict[str, Any]:
             scopes=(Scope.FREEZES_WRITE, Scope.SUPPORT_READ),
         ),
     )
+
+
+def _trust(*, waiting_count: int) -> dict[str, Any]:
+    return _group(
+        _("Trust"),
+        _list(_("Takedowns"), icon="flag", model="trust_takedown", waiting_count=waiting_count),
+        _list(_("Blocked hashes"), icon="fingerprint", model="trust_blockedhash"),
+        _list(_("Consents"), icon="handshake", model="trust_consent"),
+        _list(_("Receipts of erasure"), icon="delete_forever", model="trust_erasurereceipt"),
+    )
+
+
+def _trust_waiting(request: HttpRequest) -> int:
+    """Reports that are open, for those who decide about them."""
+    if not may(request.user, Scope.MEDIA_REVIEW):
+        return 0
+    return trust_selectors.open_takedowns().open_count
 
 
 def _risk_waiting(request: HttpRequest) -> int:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.console_permissions import may
 from accounts.types import Scope
+from facefusion_site import trust_alerts
 from facefusion_site.common.tables import FigureTable, Text, figure
 from inference import job_reports, queue_selectors
 from tokens import approval_selectors, proof_selectors, report_selectors
@@ -123,6 +124,8 @@ def _alerts(
         yield from _alerts_of_books(now=now, status=status, freshness=freshness)
     if may(request.user, *WORK):
         yield from _alerts_of_queues()
+    if may(request.user, Scope.MEDIA_REVIEW):
+        yield from (Alert(text, url, is_urgent=True) for text, url in trust_alerts.overdue())
     viewer_id, role = request.user.pk, getattr(request.user, "role", "")
     assert isinstance(viewer_id, int), "the console lets nobody in without signing in"
     count = approval_selectors.waiting_count(viewer_id=viewer_id, role=role)

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -31,6 +31,9 @@ from tokens import price_selectors
 from tokens import selectors as tokens_selectors
 from tokens import services as tokens_services
 from tokens.types import Operation, StatementLine
+from trust import consent_texts
+from trust import selectors as trust_selectors
+from trust.types import ConsentKind
 
 _JOBS_SHOWN: Final = 6
 _LINES_SHOWN: Final = 10
@@ -133,6 +136,7 @@ def studio(request: HttpRequest) -> HttpResponse:
     urls = {name: reverse(name) for name in ("assets", "quotes", "jobs", "studio", "login")}
     context = {
         "freezes": _freezes(request),
+        "attest": _attest(request),
         "megabytes_max": settings.UPLOAD_BYTES_MAX // (1024 * 1024),
         "video_megabytes_max": settings.VIDEO_BYTES_MAX // (1024 * 1024),
         "config": {"urls": urls, "limits": limits, "texts": _studio_texts()},
@@ -164,6 +168,21 @@ def _freezes(request: HttpRequest) -> list[AccountFreeze]:
     """What the signed-in person may not do now. No query where there is nothing."""
     assert isinstance(request.user, User), "the page asks for a sign-in"
     return freeze_selectors.active_freezes(user=request.user)
+
+
+def _attest(request: HttpRequest) -> dict[str, str] | None:
+    """What the person has to vouch for before her first swap; None once she has."""
+    assert isinstance(request.user, User), "the page asks for a sign-in"
+    if not trust_selectors.must_attest(owner_id=request.user.pk):
+        return None
+    language = get_language() or settings.LANGUAGE_CODE
+    if language not in consent_texts.LANGUAGES:
+        language = settings.LANGUAGE_CODE
+    return {
+        "language": language,
+        "version": consent_texts.VERSION,
+        "text": consent_texts.text(kind=ConsentKind.SELF, language=language),
+    }
 
 
 def _claim_box(user_id: int) -> ClaimBox | None:

@@ -47,6 +47,8 @@ BY_SERVICE = {
     "tokens.UserSegment new_segment": "tokens/tests/test_drafts.py",
     "tokens.UserSegment retire": "tokens/tests/test_drafts.py",
     "tokens.PlanRule add": "tokens/tests/test_plan_cycles.py",
+    "trust.Takedown uphold": "trust/tests/test_takedowns.py",
+    "trust.Takedown reject": "trust/tests/test_takedowns.py",
     # Campaigns and rewards share the services that write their events.
     **{
         f"promotions.{model} {way}": "tests/promotions/test_admin.py"

@@ -26,6 +26,7 @@ from trust.errors import (
 from trust.models import BlockedHash, Consent, ConsentAsset, ErasureReceipt, Takedown
 from trust.types import ConsentKind, ConsentPolicy, ConsentUse, OpenWork, TakedownState
 
+_NO_ASSET: Final = uuid.UUID(int=0)
 # Longer than a request takes.
 _LOOK_AGAIN_FOR: Final = dt.timedelta(minutes=10)
 
@@ -109,7 +110,9 @@ class ConsentStanding:
 
 def consent_standing(*, owner_id: int, asset_ids: Collection[uuid.UUID]) -> ConsentStanding:
     """What an account has vouched for about these uploads. One query."""
-    named = FilteredRelation("assets", condition=Q(assets__asset_id__in=list(asset_ids)))
+    # Django takes a join that can match nothing for a query that finds nothing.
+    wanted = list(asset_ids) or [_NO_ASSET]
+    named = FilteredRelation("assets", condition=Q(assets__asset_id__in=wanted))
     rows = (
         Consent.objects.filter(owner_id=owner_id)
         .annotate(named=named, named_id=F("named__asset_id"))
