@@ -186,6 +186,9 @@ SPECTACULAR_SETTINGS = {
         "AssetStateEnum": "inference.api.serializers.media.STATES",
         "FreezeKindEnum": "accounts.api.freeze_serializers.KINDS",
         "ProductionStateEnum": "productions.api.serializers.PRODUCTION_STATES",
+        "ConsentKindEnum": "trust.api.serializers.CONSENT_KINDS",
+        "OperationEnum": "trust.api.serializers.CONSENT_USES",
+        "TakedownReasonEnum": "trust.api.serializers.TAKEDOWN_REASONS",
     },
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "POSTPROCESSING_HOOKS": [
