@@ -18,6 +18,7 @@ from facefusion_site.settings.labels import *
 from facefusion_site.settings.logging import configure_structlog
 from facefusion_site.settings.mail import *
 from facefusion_site.settings.media import *
+from facefusion_site.settings.openapi import *
 from facefusion_site.settings.outbound import *
 from facefusion_site.settings.prices import *
 from facefusion_site.settings.productions import *
@@ -182,14 +183,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "AssetStateEnum": "inference.api.serializers.media.STATES",
-        "FreezeKindEnum": "accounts.api.freeze_serializers.KINDS",
-        "ProductionStateEnum": "productions.api.serializers.PRODUCTION_STATES",
-        "ConsentKindEnum": "trust.api.serializers.CONSENT_KINDS",
-        "OperationEnum": "trust.api.serializers.CONSENT_USES",
-        "TakedownReasonEnum": "trust.api.serializers.TAKEDOWN_REASONS",
-    },
+    "ENUM_NAME_OVERRIDES": SCHEMA_ENUM_NAMES,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -15,7 +15,7 @@ from tokens.price_selectors import PricesInForce
 from tokens.price_types import DEFAULT_PLAN, ORDINARY_BP, REASON_TEXTS, OffPeak, PriceReason
 from tokens.types import Operation
 
-_REASONS = [reason.value for reason in PriceReason]
+REASONS = [reason.value for reason in PriceReason]
 _UNITS = {Operation.IMAGE_SWAP: "picture", Operation.VIDEO_SWAP: "started_second"}
 
 
@@ -62,7 +62,7 @@ class PricingSerializer(serializers.Serializer[PricesInForce]):
     multiplier_bp = serializers.SerializerMethodField(
         help_text=_("The same in basis points: 10000 is 1.")
     )
-    reason = serializers.SerializerMethodField(help_text=", ".join(_REASONS))
+    reason = serializers.SerializerMethodField(help_text=", ".join(REASONS))
     reason_text = serializers.SerializerMethodField(help_text=_("The reason in words."))
     floor_bp = serializers.IntegerField(
         source="card.curve.floor_bp", help_text=_("The multiplier is never below this.")
@@ -122,7 +122,7 @@ class PriceChangeSerializer(serializers.Serializer[PriceTick]):
     multiplier = serializers.SerializerMethodField()
     multiplier_bp = serializers.IntegerField()
     cap_bp = serializers.IntegerField()
-    reason = serializers.ChoiceField(choices=_REASONS)
+    reason = serializers.ChoiceField(choices=REASONS)
     reason_text = serializers.SerializerMethodField()
 
     def get_multiplier(self, tick: PriceTick) -> float:
