@@ -12,7 +12,7 @@ ENV PYTHONUNBUFFERED=1 \
 # Named volumes take owner and mode from these folders when they are first mounted.
 RUN groupadd --gid 10001 facefusion \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin facefusion \
-    && install -d -o 10001 -g 10001 -m 0750 /srv/facefusion/media /srv/facefusion/models
+    && install -d -o 10001 -g 10001 -m 0750 /srv/facefusion/media /srv/facefusion/models /srv/facefusion/signer
 WORKDIR /app
 
 FROM base AS installer

@@ -17,7 +17,7 @@ def check_label_signer(**_kwargs: Any) -> list[CheckMessage]:
     from inference.pipeline.labels.certificate import is_of_development  # noqa: PLC0415
     from inference.pipeline.labels.signing import certificates  # noqa: PLC0415
 
-    hint = "Make one with `manage.py label_signer`, or buy one; see docs/trust.md."
+    hint = "Make one with `manage.py label_signer`, or buy one; see docs/labels.md."
     try:
         leaf = certificates(labelling.signer().chain_pem)[0]
     except LabelError as error:

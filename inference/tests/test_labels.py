@@ -11,7 +11,6 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from PIL import Image
 
-from accounts.models import User
 from facefusion_site.settings.labels import label_profiles
 from inference import handlers, labelling
 from inference.models import ReleasedFile, SwapJob
@@ -31,7 +30,7 @@ def own_signer(settings, tmp_path):
 
 def run_job(client_of, *, kind: str, profile: str = "") -> tuple[SwapJob, bytes]:
     user = factories.make_user(tokens=5)
-    User.objects.filter(pk=user.pk).update(label_profile=profile)
+    type(user).objects.filter(pk=user.pk).update(label_profile=profile)
     target = factories.picture(width=320, height=240, format=kind)
     job = factories.make_job(owner_id=user.pk, target=target)
     handlers.run_swap_job(job_id=job.pk)

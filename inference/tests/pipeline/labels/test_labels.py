@@ -42,7 +42,7 @@ SIGNER = make_signer()
 TRUST = SIGNER.trust()
 TEXT = visible_text(BOTH)
 IMAGES: tuple[ImageFormat, ...] = ("jpeg", "png", "webp")
-# What a container can carry; see docs/trust.md.
+# What a container can carry; see docs/labels.md.
 KINDS = {
     **dict.fromkeys(IMAGES, ("c2pa", "iptc", "aigc")),
     "mp4": ("c2pa", "iptc", "aigc"),
@@ -50,6 +50,20 @@ KINDS = {
     "mkv": ("iptc", "aigc"),
     "webm": ("iptc", "aigc"),
 }
+
+
+def test_the_docs_list_what_each_file_carries() -> None:
+    page = Path(__file__).parents[4] / "docs" / "labels.md"
+    rows = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[0].strip("`") in KINDS:
+            rows[cells[0].strip("`")] = tuple(
+                kind
+                for kind, cell in zip(("c2pa", "iptc", "aigc"), cells[2:], strict=True)
+                if cell != "no"
+            )
+    assert rows == KINDS
 
 
 def read_picture(data: bytes, name: ImageFormat, *, trust: LabelTrust = TRUST) -> FoundLabels:
