@@ -32,8 +32,8 @@ from risk.errors import (
     RiskRuleUntestedError,
 )
 from risk.models import FaceSighting, RiskDecision, RiskMinute, RiskRule
-from risk.tests.conftest import make_rule
 from risk.types import Action, Signal, Verdict
+from tests.risk.conftest import make_rule
 from tokens.tests import recharges
 from tokens.types import Category, LotTerms
 

@@ -22,8 +22,8 @@ from risk.errors import (
     RiskTextInvalidError,
 )
 from risk.models import RiskDecision
-from risk.tests.conftest import crossing, make_rule
 from risk.types import Action, Appeal, Verdict
+from tests.risk.conftest import crossing, make_rule
 from tokens import services as tokens_services
 from tokens.models import AuditEvent, Wallet
 

@@ -14,8 +14,8 @@ from accounts.types import Role
 from inference.tests import factories
 from risk import services
 from risk.models import RiskDecision, RiskRule
-from risk.tests.conftest import crossing, make_rule
 from risk.types import Action, RuleState, Signal
+from tests.risk.conftest import crossing, make_rule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
