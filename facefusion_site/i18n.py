@@ -36,6 +36,7 @@ _FOLDERS: Final = (
     "inference",
     "promotions",
     "productions",
+    "risk",
     "templates",
 )
 _SKIPPED: Final = frozenset({"tests", "migrations"})
