@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files import File
 from django.utils.translation import gettext as _
 
 from trust.errors import TakedownInvalidError
@@ -14,7 +14,7 @@ from trust.errors import TakedownInvalidError
 _OVERHEAD_BYTES = 64 * 1024
 
 
-def digest_of(copy: UploadedFile | None, *, announced_bytes: int = 0) -> str:
+def digest_of(copy: File[bytes] | None, *, announced_bytes: int = 0) -> str:
     """SHA-256 of a copy, 64 hex digits; empty without one.
 
     Args:

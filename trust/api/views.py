@@ -59,7 +59,7 @@ _CONSENT: Final = {
 class ConsentTextView(APIView):
     """The text that consents refer to."""
 
-    permission_classes: ClassVar = [AllowAny]
+    permission_classes = [AllowAny]
 
     @extend_schema(
         operation_id="consents_text",
@@ -215,9 +215,9 @@ class ConsentRevokeView(ScopedView):
 class TakedownListView(APIView):
     """Reports by anybody."""
 
-    permission_classes: ClassVar = [AllowAny]
-    authentication_classes: ClassVar = []
-    parser_classes: ClassVar = [JSONParser, MultiPartParser, FormParser]
+    permission_classes = [AllowAny]
+    authentication_classes = []
+    parser_classes = [JSONParser, MultiPartParser, FormParser]
 
     @extend_schema(
         operation_id="takedowns_create",
@@ -259,8 +259,8 @@ class TakedownListView(APIView):
 class TakedownView(APIView):
     """One report, by its reference."""
 
-    permission_classes: ClassVar = [AllowAny]
-    authentication_classes: ClassVar = []
+    permission_classes = [AllowAny]
+    authentication_classes = []
 
     @extend_schema(
         operation_id="takedowns_get",
@@ -329,8 +329,8 @@ class ErasureReceiptView(ScopedView):
 class ErasureVerifyView(APIView):
     """Whether a receipt is ours."""
 
-    permission_classes: ClassVar = [AllowAny]
-    authentication_classes: ClassVar = []
+    permission_classes = [AllowAny]
+    authentication_classes = []
 
     @extend_schema(
         operation_id="erasure_receipts_verify",
@@ -355,8 +355,8 @@ class ErasureVerifyView(APIView):
 class ErasureKeysView(APIView):
     """The public keys of receipts."""
 
-    permission_classes: ClassVar = [AllowAny]
-    authentication_classes: ClassVar = []
+    permission_classes = [AllowAny]
+    authentication_classes = []
 
     @extend_schema(
         operation_id="erasure_receipts_keys",

@@ -36,6 +36,7 @@ def issue_receipt(
     Call it once the bytes are gone: a receipt promises that.
     """
     receipt_id = uuid.uuid4()
+    key_id = signing.key_id(key=signing.public_key())
     document = {
         "format": FORMAT,
         "id": str(receipt_id),
@@ -43,7 +44,7 @@ def issue_receipt(
         "scope": scope.value,
         "erased_at": timezone.now().isoformat(),
         "items": [{**asdict(item), "id": str(item.id)} for item in items],
-        "key_id": signing.key_id(key=signing.public_key()),
+        "key_id": key_id,
     }
     return ErasureReceipt.objects.create(
         pk=receipt_id,
@@ -51,7 +52,7 @@ def issue_receipt(
         scope=scope,
         items_count=len(items),
         document=document,
-        key_id=document["key_id"],
+        key_id=key_id,
         signature=signing.sign(document),
     )
 

@@ -6,13 +6,14 @@ import datetime as dt
 import uuid
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from facefusion_site.common.errors import DomainError
 from inference import services as inference_services
-from inference import storage
 from inference.models import MediaAsset, SwapJob
+from inference.sandbox_media import MEDIA
 from inference.tests import factories
 from inference.types import SwapOptions
 from tokens import selectors as tokens_selectors
@@ -122,6 +123,20 @@ def test_every_source_of_a_swap_counts_and_a_row_of_a_batch_is_refused_alone(use
     assert [(it["row"], it["code"]) for it in preview.refusals] == [(2, "consent_required")]
 
 
+def test_the_magic_pictures_of_a_sandbox_show_nobody(user):
+    sandbox = factories.make_user(tokens=5)
+    type(sandbox).objects.filter(pk=sandbox.pk).update(sandbox_of=user)
+    target = factories.make_asset(owner_id=sandbox.pk)
+    priced = inference_services.quote_swap(
+        owner_id=sandbox.pk,
+        source_asset_id=next(iter(MEDIA)),
+        target_asset_id=target.pk,
+        options=SwapOptions(),
+    )
+    assert priced.tokens > 0
+    assert refusal(quote, sandbox, target, target) == "consent_required"
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "param"),
     [
@@ -164,7 +179,7 @@ def test_revoking_ends_jobs_with_a_full_refund_and_deletes_the_face(user):
     assert (after.available, after.held) == (100, 0)
     source.refresh_from_db()
     assert source.status == MediaAsset.Status.DELETED
-    assert not storage.default_storage.exists(source.file_key)
+    assert not default_storage.exists(source.file_key)
     assert refusal(submit, user, open_quote) == "consent_revoked"
     # The general word for the account's own face does not bring it back, nor does the file again.
     assert refusal(factories.make_asset, owner_id=user.pk, data=data) == "consent_revoked"
@@ -219,7 +234,7 @@ def test_what_a_broken_storage_leaves_is_finished_by_the_sweep(user, settings):
     folder.unlink()
     kept.rename(folder)
     assert inference_services.enforce_trust() == (1, 0)
-    assert not storage.default_storage.exists(source.file_key)
+    assert not default_storage.exists(source.file_key)
     assert selectors.revocations_to_enforce(limit=9) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from accounts.types import Role
@@ -108,7 +109,7 @@ def test_what_is_upheld_is_gone_everywhere_and_stays_out(user, reviewer, setting
     waiting.refresh_from_db()
     assert theirs.status == MediaAsset.Status.DELETED
     assert done.result_deleted_at is not None
-    assert not storage.default_storage.exists(done.result_key)
+    assert not default_storage.exists(done.result_key)
     assert (waiting.status, waiting.error_code) == ("BLOCKED", "content_blocked")
     assert tokens_selectors.balance(user_id=other.pk).available == 50
     assert not MediaAsset.objects.filter(received_sha256=theirs.received_sha256, status="READY")
@@ -149,7 +150,7 @@ def test_a_result_with_a_blocked_hash_is_refused_with_a_full_refund(user, settin
     handlers.run_swap_job(job_id=second.pk)
     second.refresh_from_db()
     assert (second.status, second.error_code) == ("BLOCKED", "content_blocked_in_result")
-    assert not storage.default_storage.exists(
+    assert not default_storage.exists(
         storage.result_key(job_id=second.pk, attempt=1, content_type="image/jpeg")
     )
     assert tokens_selectors.balance(user_id=sandbox.pk).held == 0
@@ -168,7 +169,9 @@ def test_a_report_is_decided_once_by_somebody_who_may(reviewer):
     assert refusal(uphold, row, reviewer, digest) == "takedown_decided"
     assert not BlockedHash.objects.exists()
     event = AuditEvent.objects.get(action="takedown.rejected")
-    assert (event.before["state"], event.after["state"]) == ("open", "rejected")
+    assert event.before == {"state": "open"}
+    assert event.after is not None
+    assert event.after["state"] == "rejected"
     assert refusal(services.reject, **answer | {"takedown_id": reviewer_id()}, note="x") == (
         "takedown_not_found"
     )
