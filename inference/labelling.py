@@ -45,8 +45,7 @@ def profiles_of(claim: Claim | None) -> tuple[Profile, ...]:
     """The profiles of the job's account, else of this deployment."""
     if claim is not None and claim.label_profile:
         return (claim.label_profile,)
-    configured: tuple[Profile, ...] = settings.LABEL_PROFILES
-    return configured
+    return settings.LABEL_PROFILES
 
 
 def for_result(claim: Claim | None) -> ResultLabels:

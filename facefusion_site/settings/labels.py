@@ -1,16 +1,18 @@
 """Settings of what results are labelled with, and of the public check of files."""
 
 from pathlib import Path
+from typing import Literal
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
-_PROFILES = ("cn", "eu")
+_Profile = Literal["cn", "eu"]
+_PROFILES: tuple[_Profile, ...] = ("cn", "eu")
 
 
-def label_profiles(values: list[str]) -> tuple[str, ...]:
+def label_profiles(values: list[str]) -> tuple[_Profile, ...]:
     """The profiles that decide on the visible text.
 
     Raises:
@@ -20,7 +22,7 @@ def label_profiles(values: list[str]) -> tuple[str, ...]:
         raise ImproperlyConfigured(
             f"LABEL_PROFILES: name at least one of {', '.join(_PROFILES)}, separated by commas."
         )
-    return tuple(values)
+    return tuple(profile for profile in _PROFILES if profile in values)
 
 
 # Which visible texts results carry, where the account has no profile of its own: cn, eu or both.

@@ -12,9 +12,10 @@ from django.test import Client
 from PIL import Image
 from rest_framework.test import APIClient
 
-from inference import decoding, handlers, labelling, probing
+from inference import decoding, handlers, labelling
 from inference.models import ReleasedFile, SwapJob
 from inference.pipeline.labels.writing import Labeller
+from inference.pipeline.video.types import ContainerName
 from inference.tests import factories
 from inference.tests.pipeline.labels.samples import (
     labelled_video,
@@ -99,7 +100,8 @@ def test_an_edited_file_is_told_from_the_original(released):
 
 def test_a_video_is_known_by_its_labels(tmp_path):
     labels = labelling.for_result(None)
-    for name, origin in (("mp4", "original"), ("webm", "edited")):
+    origins: dict[ContainerName, str] = {"mp4": "original", "webm": "edited"}
+    for name, origin in origins.items():
         path = labelled_video(tmp_path, name, labeller=labels.labeller)
         answer = ask(path.read_bytes()).json()
         # Nothing but the digest tells an unchanged WebM from a changed one.
@@ -126,7 +128,7 @@ def test_a_file_that_breaks_its_reader_is_unknown(released, monkeypatch):
     _job, data = released
     ReleasedFile.objects.all().delete()
     decoder = decoding.Decoder(environment={"DECODE_FAULT": "crash"})
-    monkeypatch.setattr(probing.decoding, "decoder", decoder)
+    monkeypatch.setattr(decoding, "decoder", decoder)
 
     assert ask(data).json()["origin"] == "unknown"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Final
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -68,8 +68,8 @@ _MULTIPART_OVERHEAD_BYTES: Final = 64 * 1024
 class VerifyView(APIView):
     """Checks of files."""
 
-    permission_classes: ClassVar = [AllowAny]
-    parser_classes: ClassVar = [MultiPartParser, JSONParser]
+    permission_classes = [AllowAny]
+    parser_classes = [MultiPartParser, JSONParser]
 
     @extend_schema(
         operation_id="verify_file",
@@ -117,7 +117,7 @@ class VerifyView(APIView):
 class VerifyDigestView(APIView):
     """What is known of one digest."""
 
-    permission_classes: ClassVar = [AllowAny]
+    permission_classes = [AllowAny]
 
     @extend_schema(
         operation_id="verify_digest",

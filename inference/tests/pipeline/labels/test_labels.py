@@ -8,6 +8,7 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image as PilImage
 
 from inference.pipeline.image_io import ImageFormat
-from inference.pipeline.labels import visible, writing
+from inference.pipeline.labels import visible
 from inference.pipeline.labels.certificate import make_credentials
 from inference.pipeline.labels.facts import (
     DIGITAL_SOURCE_TYPE,
@@ -43,8 +44,10 @@ TRUST = SIGNER.trust()
 TEXT = visible_text(BOTH)
 IMAGES: tuple[ImageFormat, ...] = ("jpeg", "png", "webp")
 # What a container can carry; see docs/labels.md.
-KINDS = {
-    **dict.fromkeys(IMAGES, ("c2pa", "iptc", "aigc")),
+KINDS: dict[str, tuple[str, ...]] = {
+    "jpeg": ("c2pa", "iptc", "aigc"),
+    "png": ("c2pa", "iptc", "aigc"),
+    "webp": ("c2pa", "iptc", "aigc"),
     "mp4": ("c2pa", "iptc", "aigc"),
     "mov": ("c2pa", "iptc", "aigc"),
     "mkv": ("iptc", "aigc"),
@@ -81,7 +84,10 @@ def pixels(data: bytes) -> Image:
 
 def frames_of(path: Path) -> list[Image]:
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+        return [
+            np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+            for frame in container.decode(video=0)
+        ]
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -228,10 +234,10 @@ def test_nothing_goes_out_whose_labels_do_not_read_back(monkeypatch, tmp_path: P
         labeller.video(untagged, container="mkv", limits=LIMITS)
     mixed = SimpleNamespace(video_tags=another.video_tags, video=labeller.video)
     with pytest.raises(LabelError, match="tags of the video"):
-        labelled_video(tmp_path, "mp4", labeller=mixed)
+        labelled_video(tmp_path, "mp4", labeller=cast("Labeller", mixed))
     with pytest.raises(LabelError, match="AIGC"):
         another.video(path, container="mp4", limits=LIMITS)
-    monkeypatch.setattr(writing.visible, "stamp", lambda image_bgr, **_: image_bgr)
+    monkeypatch.setattr(visible, "stamp", lambda image_bgr, **_: image_bgr)
     with pytest.raises(LabelError, match="not legible"):
         labeller.picture(noise(), format="jpeg")
 
