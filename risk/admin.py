@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
@@ -9,16 +10,21 @@ from typing import Any, ClassVar, Final, TypeVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
-from django.db.models import Model
+from django.db.models import Field, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format, time_format
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.console_permissions import may, require
-from accounts.types import Scope
+from accounts.freeze_types import FreezeKind
+from accounts.types import Plan, Scope
 from facefusion_site.common.errors import DomainError
 from facefusion_site.common.unfold import ModelAdmin, action, display
 from risk import selectors, services
@@ -28,6 +34,12 @@ from risk.rule_rows import FIELDS
 from risk.services import BacktestReport
 from risk.types import Action, Appeal, RuleState, Verdict
 
+_KINDS: Final = {
+    FreezeKind.SPEND: _("spending"),
+    FreezeKind.API: _("API"),
+    FreezeKind.LOGIN: _("sign-in"),
+    FreezeKind.UPLOAD: _("uploads"),
+}
 _PAGES: Final = {
     "swap_job": "admin:inference_swapjob_change",
     "job_batch": "admin:inference_jobbatch_change",
@@ -121,7 +133,7 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
     fields = (
         "customer",
         "rule",
-        "action_badge",
+        "action_text",
         "explanation",
         "references",
         "decided_at",
@@ -129,8 +141,8 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
         "closed_at",
         "closed_by",
         "close_reason",
-        "verdict_badge",
-        "appeal_badge",
+        "verdict",
+        "appeal",
         "appeal_text",
         "appealed_at",
         "answer",
@@ -144,8 +156,11 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
 
     @display(description=_("action"), ordering="action", label=_COLOURS)
     def action_badge(self, row: RiskDecision) -> tuple[str, str]:
-        text = row.get_action_display()
-        return row.action, f"{text}: {row.get_freeze_kind_display()}" if row.freeze_kind else text
+        return row.action, _words(row)
+
+    @display(description=_("action"))
+    def action_text(self, row: RiskDecision) -> str:
+        return _words(row)
 
     @display(
         description=_("verdict"),
@@ -187,8 +202,8 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
             "threshold": seen["threshold"],
             "window": seen["window_s"],
             "count": seen["count"],
-            "since": seen["since"],
-            "at": seen["at"],
+            "since": _moment(seen["since"]),
+            "at": _moment(seen["at"]),
         }
 
     @display(description=_("where to look"))
@@ -254,16 +269,11 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
     """Rules and their versions."""
 
     list_display = (
-        "name",
-        "version",
-        "title",
+        "__str__",
         "state_badge",
-        "signal",
-        "window_s",
+        "title",
         "threshold",
-        "floor",
         "action_badge",
-        "tested_at",
     )
     list_filter = ("state", "signal", "action")
     search_fields = ("name", "title")
@@ -285,8 +295,20 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
 
     @display(description=_("action"), ordering="action", label=_COLOURS)
     def action_badge(self, row: RiskRule) -> tuple[str, str]:
-        text = row.get_action_display()
-        return row.action, f"{text}: {row.get_freeze_kind_display()}" if row.freeze_kind else text
+        return row.action, _words(row)
+
+    def formfield_for_dbfield(
+        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        """Plans are ticked, not typed."""
+        if db_field.name == "exempt_plans":
+            return forms.MultipleChoiceField(
+                label=capfirst(str(db_field.verbose_name)),
+                choices=Plan.choices,
+                required=False,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget,
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_urls(self) -> list[Any]:
         """One page beside those of rows: how right the rules were."""
@@ -363,6 +385,18 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
         row = get_object_or_404(self.model, pk=object_id)
         send = partial(services.retire_rule, rule_id=row.pk, actor_id=_actor_id(request))
         return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("Retire"))
+
+
+def _words(row: RiskDecision | RiskRule) -> str:
+    """What is done, in as few words as fit into a badge."""
+    text = str(row.get_action_display())
+    return f"{text}: {_KINDS[FreezeKind(row.freeze_kind)]}" if row.freeze_kind else text
+
+
+def _moment(text: str) -> str:
+    """A moment of the evidence to the second, in the viewer's words."""
+    moment = dt.datetime.fromisoformat(text).astimezone(timezone.get_current_timezone())
+    return f"{date_format(moment)} {time_format(moment, 'H:i:s')}"
 
 
 def _link(reference: str) -> str:

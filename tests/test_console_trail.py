@@ -49,6 +49,14 @@ BY_SERVICE = {
     "tokens.PlanRule add": "tokens/tests/test_plan_cycles.py",
     "trust.Takedown uphold": "trust/tests/test_takedowns.py",
     "trust.Takedown reject": "trust/tests/test_takedowns.py",
+    **{
+        f"risk.RiskDecision {way}": "tests/risk/test_decisions.py"
+        for way in ("lift", "judge", "answer_appeal")
+    },
+    **{
+        f"risk.RiskRule {way}": "tests/risk/test_sweeps.py"
+        for way in ("add", "backtest", "activate", "retire")
+    },
     # Campaigns and rewards share the services that write their events.
     **{
         f"promotions.{model} {way}": "tests/promotions/test_admin.py"

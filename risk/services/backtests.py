@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors as accounts_selectors
+from facefusion_site.common import audit
 from risk import activities, selectors, subjects, windows
 from risk.errors import RiskRuleInvalidError, RiskRuleNotFoundError
 from risk.models import RiskRule
@@ -131,15 +132,27 @@ def backtest_rule(
         raise RiskRuleNotFoundError(_("No rule has this number."))
     until = timezone.now()
     since = until - dt.timedelta(days=days or settings.RISK_HISTORY_DAYS)
-    return keep_report(rule=rule, report=backtest(rule=rule, since=since, until=until))
+    report = backtest(rule=rule, since=since, until=until)
+    return keep_report(rule=rule, report=report, actor_id=actor_id)
 
 
-def keep_report(*, rule: RiskRule, report: BacktestReport) -> BacktestReport:
-    """Note on a draft that it was tested, in the caller's transaction; returns the report."""
+@transaction.atomic
+def keep_report(
+    *, rule: RiskRule, report: BacktestReport, actor_id: int | None = None
+) -> BacktestReport:
+    """Note on a draft that it was tested; returns the report. Owns or joins a transaction."""
     if rule.state == RuleState.DRAFT:
+        before = {"tested_at": None if rule.tested_at is None else rule.tested_at.isoformat()}
         rule.tested_at = timezone.now()
         rule.test_report = report.to_json()
         rule.save(update_fields=["tested_at", "test_report"])
+        audit.record(
+            actor_id=actor_id,
+            action="risk_rule.tested",
+            subject=f"risk_rule:{rule.name}",
+            before=before,
+            after={"version": rule.version, "tested_at": rule.tested_at.isoformat()},
+        )
     return report
 
 

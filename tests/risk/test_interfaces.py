@@ -87,6 +87,7 @@ def test_a_rule_is_drafted_tested_and_activated_in_the_console(console):
         "signal": Signal.BLOCKED,
         "window_s": 3600,
         "threshold": 4,
+        "exempt_plans": ["enterprise"],
         "floor": 1,
         "action": Action.REVIEW,
         "freeze_kind": "",
@@ -97,6 +98,7 @@ def test_a_rule_is_drafted_tested_and_activated_in_the_console(console):
     assert console.post(add, values | {"window_s": 5}).status_code == 200
     assert console.post(add, values).status_code == 302
     rule = RiskRule.objects.get(name="from-console")
+    assert rule.exempt_plans == ["enterprise"]
     steps = {
         name: reverse(f"admin:risk_riskrule_{name}", args=[rule.pk])
         for name in ("backtest", "activate", "retire")

@@ -34,6 +34,7 @@ from risk.errors import (
 from risk.models import FaceSighting, RiskDecision, RiskMinute, RiskRule
 from risk.types import Action, Signal, Verdict
 from tests.risk.conftest import make_rule
+from tokens.models import AuditEvent
 from tokens.tests import recharges
 from tokens.types import Category, LotTerms
 
@@ -234,6 +235,10 @@ def test_a_rule_goes_live_by_two_people_after_a_test(analyst):
     services.backtest_rule(rule_id=newer.pk, actor_id=second.pk)
     services.activate_rule(rule_id=newer.pk, actor_id=analyst.pk)
     assert [it.version for it in selectors.active_rules() if it.name == "blocked"] == [2]
+    told = AuditEvent.objects.filter(subject="risk_rule:blocked").order_by("pk")
+    assert [it.action.removeprefix("risk_rule.") for it in told] == [
+        *("drafted", "tested", "activated", "drafted", "tested", "retired", "activated")
+    ]
     with pytest.raises(DatabaseError, match="never rewritten"), transaction.atomic():
         RiskRule.objects.filter(pk=rule.pk).update(threshold=1)
     with pytest.raises(RiskRuleNotFoundError) as missing:
