@@ -4,9 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
+from benchmarks.stand_ins import build, pictures
 from benchmarks.stand_ins.build import install_stand_ins
+from benchmarks.stand_ins.pixels import picture_input
 from inference.pipeline.builtin.build import build_builtin_models
+from inference.pipeline.builtin.graph import Graph
 from inference.pipeline.engine import Engine
 from inference.pipeline.errors import (
     ContentBlockedError,
@@ -142,3 +146,45 @@ def test_a_source_is_checked_once_per_job(pool, astronaut):
     request = SwapRequest(spec=SwapSpec(), identities=[IdentityPictures([RED])])
     with pytest.raises(ContentBlockedError):
         prepare_job(engine=engine, request=request)
+
+
+def brittle(spec, options):
+    """A classifier that breaks at run time over red pictures: it looks beyond the end of a table."""
+    graph = Graph()
+    excess = pictures._excess(picture_input(graph, spec, options), spec).reshape(-1)
+    index = graph.apply("Cast", ((excess - 0.2) * 100.0).clip(0.0, 9.0), to=TensorProto.INT64)
+    table = graph.constant(np.zeros((1, len(spec.params["weights"])), np.float32))
+    graph.output(
+        "logits",
+        graph.apply("Gather", table, index, axis=0),
+        [options.batch, len(spec.params["weights"])],
+    )
+    return graph
+
+
+@pytest.fixture
+def brittle_pool(tmp_path, monkeypatch):
+    monkeypatch.setitem(build.BUILDERS, "nsfw_logits", brittle)
+    registry = load_registry()
+    build_builtin_models(registry=registry, model_dir=tmp_path, on_done=lambda report: None)
+    key = next(key for key in KEYS if registry.spec(key).contract == "nsfw_logits")
+    registry = install_stand_ins(registry=registry, keys=(key,), model_dir=tmp_path)
+    pool = SessionPool(
+        registry=registry, model_dir=tmp_path, policy=LicencePolicy(), options=SessionOptions()
+    )
+    return pool, SafetyPolicy(models=(key,), votes_min=1)
+
+
+@pytest.mark.parametrize("where", ["source", "target", "result"])
+def test_a_crash_of_a_classifier_lets_nothing_pass_anywhere(brittle_pool, astronaut, hopper, where):
+    pool, policy = brittle_pool
+    assert swap(pool, astronaut, hopper, policy).faces
+    shown = {"source": astronaut, "target": hopper} | {where: RED}
+
+    def look():
+        if where == "result":
+            SafetyCheck(pool, policy).require(RED, where="result")
+        swap(pool, shown["source"], shown["target"], policy)
+
+    with pytest.raises(SafetyUnavailableError, match="a classifier failed"):
+        look()
