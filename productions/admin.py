@@ -29,9 +29,10 @@ from productions import selectors, services
 from productions.models import Production
 from productions.reports import report_csv
 from productions.row_states import state_label
-from productions.types import State
+from productions.types import Progress, State
 
 _FAULTY_SHOWN: Final = 50
+_PROGRESS: Final = "_progress_of_the_page"
 _FAULTY_STATES: Final = ("unreadable", "refused", "failed", "blocked", "expired", "canceled")
 
 
@@ -138,7 +139,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
     @admin.display(description=_("books"))
     def books(self, row: Production) -> SafeString:
         """Every token: what came, what was spent, what went back."""
-        found = selectors.progress(production=row).books
+        found = _progress(row).books
         cells = (
             (_("Recharged"), found.funded),
             (_("Held for running jobs"), found.spending.held),
@@ -156,7 +157,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
     @admin.display(description=_("rows"))
     def rows_by_state(self, row: Production) -> SafeString:
         """How many rows are in each state."""
-        states = selectors.progress(production=row).states
+        states = _progress(row).states
         return _table(
             "states",
             _("Rows by state"),
@@ -178,7 +179,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
                     _with_quota(person.spending.committed, person.token_quota),
                     _("yes") if person.has_consent else _("no"),
                 ]
-                for person in selectors.progress(production=row).people
+                for person in _progress(row).people
             ],
         )
 
@@ -297,6 +298,14 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
             "faults": faults,
         }
         return render(request, "productions/step.html", context)
+
+
+def _progress(row: Production) -> Progress:
+    """Read once for all fields of a page, because it adds up every job."""
+    found: Progress | None = row.__dict__.get(_PROGRESS)
+    if found is None:
+        found = row.__dict__[_PROGRESS] = selectors.progress(production=row)
+    return found
 
 
 def _batch_link(batch_id: object, tokens: int | None) -> SafeString | str:

@@ -192,12 +192,12 @@ def books(*, production: Production, spending: Spending) -> Books:
     funded = returned = 0
     return_status = ""
     if production.funding_batch_id is not None and production.state not in UNFUNDED:
-        funded = recharge_selectors.recharge_receipt(
-            batch_id=production.funding_batch_id
-        ).tokens_total
-    if production.return_batch_id is not None:
-        receipt = recharge_selectors.recharge_receipt(batch_id=production.return_batch_id)
-        returned, return_status = receipt.tokens_total, receipt.status
+        receipt = recharge_selectors.recharge_receipt(batch_id=production.funding_batch_id)
+        funded = receipt.tokens_total
+        # Also those that an operator has made by hand.
+        for batch_id in receipt.reversals:
+            reversal = recharge_selectors.recharge_receipt(batch_id=batch_id)
+            returned, return_status = returned + reversal.tokens_total, reversal.status
     return Books(funded=funded, spending=spending, returned=returned, return_status=return_status)
 
 

@@ -110,7 +110,7 @@ def settle(*, production: Production) -> Production:
     if not is_due or selectors.open_job_ids(production=production):
         return production
     receipt = _ended_recharge(production)
-    return_id = _return_rest(production, receipt.batch_id) if receipt.applied_count else None
+    return_id = _return_rest(production, receipt) if receipt.applied_count else None
     with transaction.atomic(durable=True):
         locked = steps.lock(production_id=production.pk, allowed=set(map(State, ENDED)))
         if locked.settled_at is None:
@@ -138,10 +138,14 @@ def _ended_recharge(production: Production) -> RechargeReceipt:
     return receipt
 
 
-def _return_rest(production: Production, batch_id: uuid.UUID) -> uuid.UUID | None:
-    """Reverse the unused part of a recharge; None where nothing is left of it."""
+def _return_rest(production: Production, recharge: RechargeReceipt) -> uuid.UUID | None:
+    """Reverse the unused part of a recharge; None where nothing is left of it.
+
+    What was reversed before, by a call that did not live to note it, is left no more either.
+    """
+    batch_id = recharge.batch_id
     if not reversal_outlook(batch_id=batch_id).available:
-        return None
+        return recharge.reversals[0] if recharge.reversals else None
     assert production.funded_by_id is not None, "a wish has its maker"
     order = ReversalOrder(
         mode=RechargeMode.ATOMIC,

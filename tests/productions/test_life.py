@@ -26,7 +26,7 @@ from productions.errors import (
 )
 from productions.models import RowAttempt
 from productions.scheduled_tasks import advance as scheduled_advance
-from productions.services import funding, runs
+from productions.services import endings, funding, runs
 from productions.types import RetryOrder, RowState, State
 from tests.productions import factories
 from tokens import services as tokens_services
@@ -197,6 +197,34 @@ def test_faults_of_ours_are_tried_again_by_themselves_and_then_it_ends(studio, f
 
     assert (ended.state, states(production)) == (State.FINISHED, {"failed": 3})
     assert (books(ended), factories.balance(studio)) == ((5, 0, 5, 0), (0, 0))
+
+
+def test_an_end_survives_a_crash_before_its_return(studio, fast_swap, monkeypatch):
+    production = factories.funded(
+        studio, people=people(studio, "ada"), rows=1, budget=3, is_automatic=False
+    )
+    services.start(production=production, actor_id=studio.pk)
+    factories.run_jobs(production)
+
+    def crash(*, production):
+        raise RuntimeError("the machine is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(endings, "settle", crash)
+        with pytest.raises(RuntimeError):
+            services.finish(production=production, actor_id=studio.pk)
+    # The next one made the reversal, and crashed before that was noted.
+    production.refresh_from_db()
+    endings._return_rest(production, funding.recharge(production=production))
+    assert (production.state, production.settled_at) == (State.FINISHED, None)
+
+    for _try in range(2):
+        scheduled_advance()
+
+    production.refresh_from_db()
+    assert production.settled_at is not None
+    assert (books(production), factories.balance(studio)) == ((3, 1, 2, 0), (0, 0))
+    assert factories.recharges() == 2
 
 
 def test_canceling_stops_jobs_and_returns_what_they_did_not_use(studio, fast_swap):
