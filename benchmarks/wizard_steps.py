@@ -7,12 +7,11 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django_otp.oath import totp
@@ -100,5 +99,15 @@ def _code(user_id: int) -> str:
     return second_factor.confirm_enrolment(user_id=user_id, code=code)[0]
 
 
-def _require(response: HttpResponse, *, status: int) -> None:
+def _require(response: Answer, *, status: int) -> None:
     assert response.status_code == status, response.content[:2_000]
+
+
+class Answer(Protocol):
+    """What the test client answers with."""
+
+    status_code: int
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
