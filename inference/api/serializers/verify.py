@@ -39,6 +39,7 @@ class VerdictSerializer(serializers.Serializer[Any]):
         ),
     )
     sha256 = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["picture", "video"], allow_null=True)
+    # picture or video. As a choice, the schema would leave out that it may be null.
+    kind = serializers.CharField(allow_null=True)
     made_on = serializers.DateField(allow_null=True, help_text=_("The day, in UTC."))
     labels = serializers.ListField(child=serializers.ChoiceField(choices=_LABELS))
