@@ -47,8 +47,8 @@ BY_SERVICE = {
     "tokens.UserSegment new_segment": "tokens/tests/test_drafts.py",
     "tokens.UserSegment retire": "tokens/tests/test_drafts.py",
     "tokens.PlanRule add": "tokens/tests/test_plan_cycles.py",
-    "trust.Takedown uphold": "trust/tests/test_takedowns.py",
-    "trust.Takedown reject": "trust/tests/test_takedowns.py",
+    "trust.Takedown uphold": "tests/trust/test_takedowns.py",
+    "trust.Takedown reject": "tests/trust/test_takedowns.py",
     **{
         f"risk.RiskDecision {way}": "tests/risk/test_decisions.py"
         for way in ("lift", "judge", "answer_appeal")
@@ -56,6 +56,10 @@ BY_SERVICE = {
     **{
         f"risk.RiskRule {way}": "tests/risk/test_sweeps.py"
         for way in ("add", "backtest", "activate", "retire")
+    },
+    **{
+        f"productions.Production {way}": "tests/productions/test_life.py"
+        for way in ("fund", "start", "retry", "finish", "cancel")
     },
     # Campaigns and rewards share the services that write their events.
     **{
@@ -70,6 +74,7 @@ LINKS = {
     "accounts.User recharge_users",
     "inference.JobMeter calibration",
     "inference.JobMeter effect",
+    "productions.Production report",
     "tokens.MonthClose exports",
     "tokens.RechargeBatch new_recharge",
 }

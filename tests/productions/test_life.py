@@ -31,7 +31,7 @@ from productions.types import RetryOrder, RowState, State
 from tests.productions import factories
 from tokens import services as tokens_services
 from tokens.approvals import VoteDecision
-from tokens.models import ApprovalRequest, RechargeBatch
+from tokens.models import ApprovalRequest, AuditEvent, RechargeBatch
 from tokens.tests import approvals
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,6 +105,18 @@ def test_a_production_is_paid_run_tried_again_and_settled_to_the_token(studio, f
     assert (books(finished), factories.balance(studio)) == ((9, 5, 4, 0), (0, 0))
     services.finish(production=production, actor_id=studio.pk)
     assert factories.recharges() == 2
+    told = AuditEvent.objects.filter(subject=f"production:{production.pk}").order_by("pk")
+    assert [event.action.removeprefix("production.") for event in told] == [
+        "created",
+        "manifest_loaded",
+        "estimated",
+        "funding_asked",
+        "funded",
+        "started",
+        "retried",
+        "finished",
+        "settled",
+    ]
 
 
 def test_tokens_wait_for_approval_and_a_rejection_says_why(studio, fast_swap):
@@ -242,6 +254,7 @@ def test_canceling_stops_jobs_and_returns_what_they_did_not_use(studio, fast_swa
     assert (books(canceled), factories.balance(studio)) == ((3, 1, 2, 0), (0, 0))
     services.advance(production=production)
     assert factories.recharges() == 2
+    assert AuditEvent.objects.filter(action="production.canceled").count() == 1
 
 
 def test_canceling_recalls_tokens_that_wait_and_leaves_others_alone(studio):
