@@ -11,14 +11,16 @@ from django.core.files.base import File
 from django.http import (
     FileResponse,
     HttpRequest,
-    HttpResponse,
     HttpResponseBase,
     HttpResponseRedirect,
     StreamingHttpResponse,
 )
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
+from facefusion_site.common.drf import problem_response
 from inference import storage
+from inference.media_errors import RangeNotSatisfiableError
 
 _BLOCK_BYTES: Final = 256 * 1024
 # What a page shows inside itself comes from us: its content policy allows no other host.
@@ -76,7 +78,11 @@ def media(
             content_type=content_type,
         )
     else:
-        response = _part(key, first=match[1], last=match[2])
+        size = storage.size_of(key)
+        start, end = _bounds(size, first=match[1], last=match[2])
+        if start > end:
+            return _beyond(request, size)
+        response = _part(key, start=start, end=end, size=size)
         response["Content-Type"] = content_type
         disposition = content_disposition_header(is_attachment, file_name)
         if disposition is not None:
@@ -111,15 +117,25 @@ def small_picture(*, key: str) -> FileResponse:
     return response
 
 
-def _part(key: str, *, first: str, last: str) -> HttpResponseBase:
+def _bounds(size: int, *, first: str, last: str) -> tuple[int, int]:
     """Bytes ``first`` to ``last``, both inside; without ``first`` the last ``last`` bytes."""
-    size = storage.size_of(key)
     start = int(first) if first else max(0, size - int(last))
     end = min(int(last), size - 1) if first and last else size - 1
-    if start > end:
-        refusal = HttpResponse(status=416)
-        refusal["Content-Range"] = f"bytes */{size}"
-        return refusal
+    return start, end
+
+
+def _beyond(request: HttpRequest, size: int) -> HttpResponseBase:
+    error = RangeNotSatisfiableError(
+        _("The file has %(size)d bytes and ends before the wanted range.") % {"size": size},
+        size=size,
+    )
+    refusal = problem_response(request, error)
+    refusal["Content-Range"] = f"bytes */{size}"
+    _protect(refusal)
+    return refusal
+
+
+def _part(key: str, *, start: int, end: int, size: int) -> HttpResponseBase:
     file = storage.open_file(key)
     response = StreamingHttpResponse(_blocks(file, start=start, end=end), status=206)
     response["Content-Range"] = f"bytes {start}-{end}/{size}"

@@ -18,6 +18,15 @@ class AssetDeletedError(DomainError):
     next_step = _("Upload the file again and use the new id.")
 
 
+class RangeNotSatisfiableError(DomainError):
+    """The file ends before the wanted range of bytes begins; Content-Range tells its size."""
+
+    code = "range_not_satisfiable"
+    http_status = 416
+    title = _("The file is shorter than that")
+    next_step = _("Ask for a range inside the file, or leave the Range header out.")
+
+
 class AssetInUseError(DomainError):
     """A job that has not ended needs the upload."""
 

@@ -8,15 +8,16 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from facefusion_site.common import idempotency
-from facefusion_site.common.schema import KEY_PARAMETER
+from facefusion_site.common.schema import KEY_PARAMETER, problems
 from inference import storage
 from inference.api import waiting
+from inference.media_errors import RangeNotSatisfiableError
 
 MEDIA: Final = {
     (status, content_type): OpenApiTypes.BINARY
     for status in (200, 206)
     for content_type in storage.EXTENSIONS
-} | {416: OpenApiResponse(description="The file is shorter than the wanted range.")}
+} | problems(RangeNotSatisfiableError, is_public=True)
 RANGE: Final = OpenApiParameter(
     name="Range",
     location=OpenApiParameter.HEADER,

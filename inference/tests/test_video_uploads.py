@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -254,8 +255,9 @@ def test_download_in_parts(client_of, clip):
         assert (part["Content-Length"], part["Content-Type"]) == (str(len(expected)), "video/mp4")
         assert part["Cache-Control"] == "private, no-store"
         assert part["Content-Disposition"].startswith("attachment")
-    beyond, _ = get(range=f"bytes={size}-")
+    beyond, body = get(range=f"bytes={size}-")
     assert (beyond.status_code, beyond["Content-Range"]) == (416, f"bytes */{size}")
+    assert json.loads(body)["code"] == "range_not_satisfiable"
     for ignored in ("bytes=0-1,5-6", "lines=0-1", "bytes=-"):
         assert get(range=ignored)[0].status_code == 200
     assert get(range="bytes=0-9", if_range=whole["ETag"])[0].status_code == 206
