@@ -33,7 +33,16 @@ from inference.errors import failure_codes, failure_text
 from inference.tests import factories
 
 ROOT = Path(__file__).resolve().parents[1]
-APPS = ("facefusion_site", "accounts", "tokens", "trust", "inference", "promotions", "productions")
+APPS = (
+    "facefusion_site",
+    "accounts",
+    "tokens",
+    "trust",
+    "inference",
+    "promotions",
+    "productions",
+    "risk",
+)
 CATALOGUE = {error.__name__: error for error in errors.catalogue()}
 
 
