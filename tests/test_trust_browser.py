@@ -18,8 +18,8 @@ from accounts.types import Role
 from inference.tests import factories
 from tests.browsers import CONTRAST, DESKTOP, PHONE, needs_chromium, shoot
 from tests.test_console_axe import LOOKS, RULES
+from tests.trust.factories import report
 from trust.models import BlockedHash, Consent, Takedown
-from trust.tests.factories import report
 
 pytestmark = [needs_chromium, pytest.mark.django_db(transaction=True)]
 

@@ -27,6 +27,7 @@ from productions.types import ConsentKind, PersonOrder, ProductionOrder, RowOrde
 from risk import services as risk_services
 from risk.models import RiskRule
 from risk.types import Action, Crossing, RuleState, Signal
+from tests.trust import factories as trust_factories
 from tokens import services as tokens_services
 from tokens.ledger.seal import seal_all
 from tokens.models import ApprovalRequest
@@ -34,7 +35,6 @@ from tokens.tests import approvals, recharges
 from tokens.types import Operation
 from tokens.wallets import AdjustmentOrder
 from trust import services as trust_services
-from trust.tests import factories as trust_factories
 from trust.types import ErasureScope
 
 TOKENS = 500

@@ -149,7 +149,7 @@ def test_a_source_is_checked_once_per_job(pool, astronaut):
 
 
 def brittle(spec, options):
-    """A classifier that breaks at run time over red pictures: it looks beyond the end of a table."""
+    """A classifier that breaks over red pictures: it looks beyond the end of a table."""
     graph = Graph()
     excess = pictures._excess(picture_input(graph, spec, options), spec).reshape(-1)
     index = graph.apply("Cast", ((excess - 0.2) * 100.0).clip(0.0, 9.0), to=TensorProto.INT64)

@@ -15,11 +15,11 @@ from inference import services as inference_services
 from inference.models import MediaAsset, SwapJob
 from inference.tests import factories
 from inference.types import StoredMedia, SwapOutput
+from tests.trust.factories import report
 from tokens import selectors as tokens_selectors
 from tokens.models import AuditEvent
 from trust import selectors, services
 from trust.models import BlockedHash, Takedown
-from trust.tests.factories import report
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

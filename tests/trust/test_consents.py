@@ -16,12 +16,12 @@ from inference.models import MediaAsset, SwapJob
 from inference.sandbox_media import MEDIA
 from inference.tests import factories
 from inference.types import SwapOptions
+from tests.trust.factories import consent
 from tokens import selectors as tokens_selectors
 from tokens.models import AuditEvent
 from tokens.types import Operation
 from trust import consent_texts, selectors, services
 from trust.models import Consent, ConsentAsset
-from trust.tests.factories import consent
 from trust.types import ConsentKind, ConsentUse
 
 pytestmark = pytest.mark.django_db(transaction=True)

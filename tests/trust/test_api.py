@@ -16,8 +16,8 @@ from rest_framework.test import APIClient
 
 from inference.models import MediaAsset
 from inference.tests import factories
+from tests.trust.factories import report
 from trust.models import ErasureReceipt, Takedown
-from trust.tests.factories import report
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
