@@ -93,6 +93,11 @@ def active_freezes(*, user: User) -> list[AccountFreeze]:
     return list(rows.order_by("created_at", "pk"))
 
 
+def freezes_to_tell(*, reader: object) -> list[AccountFreeze]:
+    """The active freezes of who is signed in; none of anybody else."""
+    return active_freezes(user=reader) if isinstance(reader, User) else []
+
+
 def freeze(*, freeze_id: uuid.UUID) -> AccountFreeze:
     """One freeze with its user and who placed and lifted it.
 

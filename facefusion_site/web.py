@@ -20,7 +20,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import freeze_selectors
-from accounts.models import AccountFreeze, User
 from accounts.types import Plan
 from facefusion_site.common import limits
 from facefusion_site.common.errors import DomainError
@@ -111,7 +110,7 @@ def home(request: HttpRequest) -> HttpResponse:
     jobs, _next_jobs = inference_selectors.jobs(owner_id=owner_id, limit=_JOBS_SHOWN)
     page = tokens_selectors.statement(user_id=owner_id, limit=_LINES_SHOWN)
     context = {
-        "freezes": _freezes(request),
+        "freezes": freeze_selectors.freezes_to_tell(reader=request.user),
         "balance": tokens_selectors.balance(user_id=owner_id),
         "claim": _claim_box(owner_id),
         "jobs": [_job_card(detail) for detail in jobs],
@@ -135,8 +134,8 @@ def studio(request: HttpRequest) -> HttpResponse:
     }
     urls = {name: reverse(name) for name in ("assets", "quotes", "jobs", "studio", "login")}
     context = {
-        "freezes": _freezes(request),
-        "attest": _attest(request),
+        "freezes": freeze_selectors.freezes_to_tell(reader=request.user),
+        "attest": _attest(request.user.pk),
         "megabytes_max": settings.UPLOAD_BYTES_MAX // (1024 * 1024),
         "video_megabytes_max": settings.VIDEO_BYTES_MAX // (1024 * 1024),
         "config": {"urls": urls, "limits": limits, "texts": _studio_texts()},
@@ -164,16 +163,10 @@ def claim(request: HttpRequest) -> HttpResponse:
     return redirect("home")
 
 
-def _freezes(request: HttpRequest) -> list[AccountFreeze]:
-    """What the signed-in person may not do now. No query where there is nothing."""
-    assert isinstance(request.user, User), "the page asks for a sign-in"
-    return freeze_selectors.active_freezes(user=request.user)
-
-
-def _attest(request: HttpRequest) -> dict[str, str] | None:
+def _attest(owner_id: int | None) -> dict[str, str] | None:
     """What the person has to vouch for before her first swap; None once she has."""
-    assert isinstance(request.user, User), "the page asks for a sign-in"
-    if not trust_selectors.must_attest(owner_id=request.user.pk):
+    assert owner_id is not None, "nobody comes here without signing in"
+    if not trust_selectors.must_attest(owner_id=owner_id):
         return None
     language = get_language() or settings.LANGUAGE_CODE
     if language not in consent_texts.LANGUAGES:
