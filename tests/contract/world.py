@@ -336,6 +336,7 @@ def _suspect(world: World) -> None:
     )
     assert decision is not None
     world.ids["decision_id"] = str(decision.pk)
+    world.bodies["POST risk/decisions/{decision_id}/appeal"] = {"text": "why"}
 
 
 def _listen(world: World) -> None:
