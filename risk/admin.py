@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.db.models import Field, Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
-from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -26,8 +24,9 @@ from accounts.console_permissions import may, require
 from accounts.freeze_types import FreezeKind
 from accounts.types import Plan, Scope
 from facefusion_site.common.errors import DomainError
-from facefusion_site.common.unfold import ModelAdmin, action, display
+from facefusion_site.common.unfold import action, display
 from risk import selectors, services
+from risk.admin_base import RiskAdmin, actor_id, posted
 from risk.forms import AnswerForm, ConfirmForm, DaysForm, ReasonForm
 from risk.models import RiskDecision, RiskRule
 from risk.rule_rows import FIELDS
@@ -44,62 +43,13 @@ _PAGES: Final = {
     "swap_job": "admin:inference_swapjob_change",
     "job_batch": "admin:inference_jobbatch_change",
 }
-Row = TypeVar("Row", RiskDecision, RiskRule)
+
 _COLOURS: Final = {
     Action.ALLOW: "info",
     Action.REVIEW: "warning",
     Action.SLOW: "warning",
     Action.FREEZE: "danger",
 }
-
-
-class RiskAdmin(ModelAdmin[Row]):
-    """What both screens have in common: rows that only services write."""
-
-    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        """Never: rows are evidence."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        """Never."""
-        return False
-
-    def has_analyst_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        """Whoever may freeze accounts."""
-        return may(request.user, Scope.FREEZES_WRITE)
-
-    def _step(
-        self,
-        request: HttpRequest,
-        row: Row,
-        form: forms.Form,
-        send: Callable[[], BacktestReport | object],
-        *,
-        title: Promise,
-    ) -> HttpResponse:
-        """Show the form; or act, and then show the row, or what a rule would have done."""
-        require(request, Scope.FREEZES_WRITE)
-        report = None
-        if request.method == "POST" and form.is_valid():
-            try:
-                done = send()
-            except DomainError as error:
-                form.add_error(None, f"{error} {error.next_step}")
-            else:
-                if not isinstance(done, BacktestReport):
-                    messages.success(request, _("Done."))
-                    page = f"admin:risk_{self.opts.model_name}_change"
-                    return HttpResponseRedirect(reverse(page, args=[row.pk]))
-                report = done
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "original": row,
-            "form": form,
-            "report": report,
-        }
-        return render(request, "risk/step.html", context)
 
 
 @admin.register(RiskDecision)
@@ -217,33 +167,33 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
     def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """End it, and what it did to the account."""
         row = get_object_or_404(self.model, pk=object_id)
-        form = ReasonForm(_posted(request))
+        form = ReasonForm(posted(request))
 
         def send() -> object:
             return services.lift_decision(
                 decision_id=row.pk,
                 reason=form.cleaned_data["reason"],
                 verdict=Verdict(form.cleaned_data["verdict"]),
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
             )
 
-        return self._step(request, row, form, send, title=_("Lift"))
+        return self.step(request, row, form, send, title=_("Lift"))
 
     @action(description=_("Judge"), url_path="judge", permissions=["analyst"], icon="gavel")
     def judge(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Say whether it was right; ends a review."""
         row = get_object_or_404(self.model, pk=object_id)
-        form = ReasonForm(_posted(request))
+        form = ReasonForm(posted(request))
 
         def send() -> object:
             return services.judge_decision(
                 decision_id=row.pk,
                 reason=form.cleaned_data["reason"],
                 verdict=Verdict(form.cleaned_data["verdict"]),
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
             )
 
-        return self._step(request, row, form, send, title=_("Judge"))
+        return self.step(request, row, form, send, title=_("Judge"))
 
     @action(
         description=_("Answer appeal"), url_path="answer", permissions=["analyst"], icon="reply"
@@ -251,17 +201,17 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
     def answer_appeal(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Reject or grant what the account objects."""
         row = get_object_or_404(self.model, pk=object_id)
-        form = AnswerForm(_posted(request))
+        form = AnswerForm(posted(request))
 
         def send() -> object:
             return services.answer_appeal(
                 decision_id=row.pk,
                 is_granted=form.cleaned_data["is_granted"] == "yes",
                 text=form.cleaned_data["text"],
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
             )
 
-        return self._step(request, row, form, send, title=_("Answer appeal"))
+        return self.step(request, row, form, send, title=_("Answer appeal"))
 
 
 @admin.register(RiskRule)
@@ -336,7 +286,7 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
     ) -> None:
         """The service writes the next version and its event."""
         require(request, Scope.FREEZES_WRITE)
-        drafted = services.draft_rule(values=form.cleaned_data, actor_id=_actor_id(request))
+        drafted = services.draft_rule(values=form.cleaned_data, actor_id=actor_id(request))
         obj.pk = drafted.pk
 
     def changeform_view(
@@ -361,14 +311,14 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
     def backtest(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Say what it would have decided, and keep that with a draft."""
         row = get_object_or_404(self.model, pk=object_id)
-        form = DaysForm(_posted(request))
+        form = DaysForm(posted(request))
 
         def send() -> BacktestReport:
             return services.backtest_rule(
-                rule_id=row.pk, days=form.cleaned_data["days"], actor_id=_actor_id(request)
+                rule_id=row.pk, days=form.cleaned_data["days"], actor_id=actor_id(request)
             )
 
-        return self._step(request, row, form, send, title=_("Test on history"))
+        return self.step(request, row, form, send, title=_("Test on history"))
 
     @action(
         description=_("Activate"), url_path="activate", permissions=["analyst"], icon="play_arrow"
@@ -376,15 +326,15 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
     def activate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let it decide, as another person than who drafted it."""
         row = get_object_or_404(self.model, pk=object_id)
-        send = partial(services.activate_rule, rule_id=row.pk, actor_id=_actor_id(request))
-        return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("Activate"))
+        send = partial(services.activate_rule, rule_id=row.pk, actor_id=actor_id(request))
+        return self.step(request, row, ConfirmForm(posted(request)), send, title=_("Activate"))
 
     @action(description=_("Retire"), url_path="retire", permissions=["analyst"], icon="stop")
     def retire(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let it decide nothing any more."""
         row = get_object_or_404(self.model, pk=object_id)
-        send = partial(services.retire_rule, rule_id=row.pk, actor_id=_actor_id(request))
-        return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("Retire"))
+        send = partial(services.retire_rule, rule_id=row.pk, actor_id=actor_id(request))
+        return self.step(request, row, ConfirmForm(posted(request)), send, title=_("Retire"))
 
 
 def _words(row: RiskDecision | RiskRule) -> str:
@@ -405,13 +355,3 @@ def _link(reference: str) -> str:
         return reference
     page = reverse(_PAGES[kind], args=[number])
     return format_html('<a class="underline" href="{}">{}</a>', page, number)
-
-
-def _posted(request: HttpRequest) -> QueryDict | None:
-    """What was sent: also nothing at all, where a form has no fields."""
-    return request.POST if request.method == "POST" else None
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert request.user.pk is not None, "the console lets nobody in without signing in"
-    return int(request.user.pk)
