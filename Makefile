@@ -165,12 +165,14 @@ migrations: $(STAMP) ## Check that every model change has its migration
 	@$(WITH_SERVERS) $(MANAGE) makemigrations --check --dry-run
 
 deploy-check: $(STAMP) ## Run Django's deployment checks on the production settings
-	@set -a; . ./.env.example; \
+	@signer=$$(mktemp -d) && trap 'rm -rf "$$signer"' EXIT; \
+		set -a; . ./.env.example; \
 		SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		API_KEY_PEPPER=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		LEDGER_STATEMENT_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
 		FACTOR_SECRET_KEYS=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(48))'); \
-		DJANGO_SETTINGS_MODULE=facefusion_site.settings.prod; set +a; \
+		DJANGO_SETTINGS_MODULE=facefusion_site.settings.prod; \
+		eval "$$($(MANAGE) label_signer "$$signer/own" --organization check)"; set +a; \
 		$(MANAGE) check --deploy --fail-level INFO
 
 schema: $(STAMP) ## Write the API schema to docs/openapi.yaml
