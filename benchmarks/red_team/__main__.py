@@ -15,6 +15,7 @@ import django
 
 from benchmarks.ledger import server as servers
 from facefusion_site.embedded.errors import EmbeddedError
+from inference.pipeline.labels.certificate import make_credentials
 
 SETTINGS: Final = "facefusion_site.settings.prod"
 
@@ -59,9 +60,19 @@ def _production(folder: Path) -> dict[str, str]:
         "SAFETY_VOTES_MIN": "1",
         "RISK_SWEEP_S": "2",
         "LOG_LEVEL": "ERROR",
+        **_signer(folder),
         # Consents are another matter: every upload here would only vouch for itself.
         "CONSENT_REQUIRED": "off",
     }
+
+
+def _signer(folder: Path) -> dict[str, str]:
+    """Who signs the labels of results: without one no job succeeds."""
+    made = make_credentials(organization="red team")
+    key, chain = folder / "label-key.pem", folder / "label-certificates.pem"
+    key.write_bytes(made.key_pem)
+    chain.write_bytes(made.chain_pem)
+    return {"LABEL_SIGNING_KEY": str(key), "LABEL_SIGNING_CERTIFICATES": str(chain)}
 
 
 if __name__ == "__main__":

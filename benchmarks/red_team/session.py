@@ -253,7 +253,20 @@ def _report(outcomes: Sequence[Outcome], honest: Honest) -> bool:
     for line in _jobs():
         say(line)
     say(f"{honest.requests_count} honest requests to {abusive} abusive ones.")
-    return all(it.is_stopped for it in outcomes) and not frozen
+    swaps_count = _succeeded([it.user_id for it in honest.accounts])
+    say(f"{swaps_count} swaps of honest accounts succeeded.")
+    # Where nothing works, stopping abuse proves nothing.
+    return all(it.is_stopped for it in outcomes) and not frozen and swaps_count > 0
+
+
+def _succeeded(user_ids: Sequence[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM inference_swapjob j JOIN inference_swapquote q"
+            " ON q.id = j.quote_id WHERE j.status = 'SUCCEEDED' AND q.owner_id = ANY(%s)",
+            [list(user_ids)],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _jobs() -> list[str]:
