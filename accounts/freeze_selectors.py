@@ -53,8 +53,8 @@ def refusal(*, user: User, kind: FreezeKind) -> DomainError:
     rows = AccountFreeze.objects.filter(whose, kind=kind, lifted_at=None)
     latest = rows.order_by("-created_at").first()
     return error(
-        f"{text} {latest.notice}".strip() if latest is not None else text,
-        notice="" if latest is None else latest.notice,
+        f"{text} {latest.notice_text}".strip() if latest is not None else text,
+        notice="" if latest is None else latest.notice_text,
         until=None
         if latest is None or latest.expires_at is None
         else latest.expires_at.isoformat(),

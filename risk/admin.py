@@ -146,7 +146,7 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
             "within %(window)d seconds. Things that were counted: %(count)d, the first one at "
             "%(since)s, the last one at %(at)s."
         ) % {
-            "title": row.rule.title,
+            "title": row.rule.title_text,
             "signal": row.rule.get_signal_display(),
             "value": seen["value"],
             "threshold": seen["threshold"],
@@ -221,7 +221,7 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
     list_display = (
         "__str__",
         "state_badge",
-        "title",
+        "title_shown",
         "threshold",
         "action_badge",
     )
@@ -242,6 +242,10 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
     )
     def state_badge(self, row: RiskRule) -> tuple[str, str]:
         return row.state, row.get_state_display()
+
+    @display(description=_("title"), ordering="title")
+    def title_shown(self, row: RiskRule) -> str:
+        return row.title_text
 
     @display(description=_("action"), ordering="action", label=_COLOURS)
     def action_badge(self, row: RiskRule) -> tuple[str, str]:

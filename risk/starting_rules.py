@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.utils.translation import gettext_noop
+
 from accounts.freeze_types import FreezeKind
 from accounts.types import Plan
 from risk.types import Action, Signal
@@ -32,43 +34,47 @@ def _freeze(kind: FreezeKind, seconds: int, notice: str) -> dict[str, Any]:
 STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
     {
         "name": "refused-requests",
-        "title": "Goes on while limits refuse it",
+        "title": gettext_noop("Goes on while limits refuse it"),
         "signal": Signal.REFUSED,
         "window_s": 5 * _MINUTE_S,
         "threshold": 60,
         **_freeze(
             FreezeKind.API,
             _HOUR_S,
-            "Your program kept sending requests after it was told to wait. Please honour the "
-            "Retry-After header.",
+            gettext_noop(
+                "Your program kept sending requests after it was told to wait. Please honour the "
+                "Retry-After header."
+            ),
         ),
     },
     {
         "name": "heavy-use",
-        "title": "Close to the request limit for long",
+        "title": gettext_noop("Close to the request limit for long"),
         "signal": Signal.REQUESTS,
         "window_s": 10 * _MINUTE_S,
         "threshold": 5000,
         "action": Action.SLOW,
         "action_s": 30 * _MINUTE_S,
-        "notice": "Your programs send very many requests, so your limits are halved for a while.",
+        "notice": gettext_noop(
+            "Your programs send very many requests, so your limits are halved for a while."
+        ),
         "exempt_plans": list(_LARGE),
     },
     {
         "name": "probing",
-        "title": "Asks for many different things that are not there",
+        "title": gettext_noop("Asks for many different things that are not there"),
         "signal": Signal.MISSING,
         "window_s": 10 * _MINUTE_S,
         "threshold": 40,
         **_freeze(
             FreezeKind.API,
             _HOUR_S,
-            "Your program asked for many things that are not yours or do not exist.",
+            gettext_noop("Your program asked for many things that are not yours or do not exist."),
         ),
     },
     {
         "name": "key-in-many-places",
-        "title": "One API key from many networks",
+        "title": gettext_noop("One API key from many networks"),
         "signal": Signal.KEY_NETWORKS,
         "window_s": 10 * _MINUTE_S,
         "threshold": 6,
@@ -76,25 +82,30 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
         **_freeze(
             FreezeKind.API,
             _DAY_S,
-            "One of your API keys was used from many places at once. Replace it, and allow only "
-            "your own networks.",
+            gettext_noop(
+                "One of your API keys was used from many places at once. Replace it, and allow "
+                "only your own networks."
+            ),
         ),
     },
     {
         "name": "sign-in-many-places",
-        "title": "Signs in from many networks",
+        "title": gettext_noop("Signs in from many networks"),
         "signal": Signal.SIGN_IN_NETWORKS,
         "window_s": _HOUR_S,
         "threshold": 5,
         **_freeze(
             FreezeKind.LOGIN,
             _DAY_S,
-            "Your account was signed in to from many places at once. Please change the password.",
+            gettext_noop(
+                "Your account was signed in to from many places at once. "
+                "Please change the password."
+            ),
         ),
     },
     {
         "name": "one-face-again",
-        "title": "One source face again and again",
+        "title": gettext_noop("One source face again and again"),
         "signal": Signal.SAME_FACE,
         "window_s": 10 * _MINUTE_S,
         "threshold": 25,
@@ -102,24 +113,28 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
         **_freeze(
             FreezeKind.SPEND,
             30 * _MINUTE_S,
-            "Very many swaps with one face in a short time are looked at before they go on.",
+            gettext_noop(
+                "Very many swaps with one face in a short time are looked at before they go on."
+            ),
         ),
     },
     {
         "name": "one-face-many-accounts",
-        "title": "One source face through many accounts at once",
+        "title": gettext_noop("One source face through many accounts at once"),
         "signal": Signal.FACE_ACCOUNTS,
         "window_s": 10 * _MINUTE_S,
         "threshold": 5,
         **_freeze(
             FreezeKind.SPEND,
             _HOUR_S,
-            "One face was used through several accounts at once, which is looked at first.",
+            gettext_noop(
+                "One face was used through several accounts at once, which is looked at first."
+            ),
         ),
     },
     {
         "name": "face-shared",
-        "title": "One source face in several accounts within a day",
+        "title": gettext_noop("One source face in several accounts within a day"),
         "signal": Signal.FACE_ACCOUNTS,
         "window_s": _DAY_S,
         "threshold": 3,
@@ -127,7 +142,7 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "many-faces",
-        "title": "Many different source faces within a day",
+        "title": gettext_noop("Many different source faces within a day"),
         "signal": Signal.FACES,
         "window_s": _DAY_S,
         "threshold": 20,
@@ -136,7 +151,7 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "very-many-faces",
-        "title": "Very many different source faces within a day",
+        "title": gettext_noop("Very many different source faces within a day"),
         "signal": Signal.FACES,
         "window_s": _DAY_S,
         "threshold": 60,
@@ -144,12 +159,12 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
         **_freeze(
             FreezeKind.SPEND,
             _DAY_S,
-            "Swaps with very many different faces are looked at before they go on.",
+            gettext_noop("Swaps with very many different faces are looked at before they go on."),
         ),
     },
     {
         "name": "burn-after-grant",
-        "title": "Large gift spent within two minutes",
+        "title": gettext_noop("Large gift spent within two minutes"),
         "signal": Signal.BURN,
         "window_s": 2 * _MINUTE_S,
         "threshold": 90,
@@ -158,12 +173,14 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
         **_freeze(
             FreezeKind.SPEND,
             30 * _MINUTE_S,
-            "Tokens you were given were spent within moments, which is looked at first.",
+            gettext_noop(
+                "Tokens you were given were spent within moments, which is looked at first."
+            ),
         ),
     },
     {
         "name": "gift-spent-soon",
-        "title": "Gift spent within half an hour",
+        "title": gettext_noop("Gift spent within half an hour"),
         "signal": Signal.BURN,
         "window_s": 30 * _MINUTE_S,
         "threshold": 90,
@@ -173,7 +190,7 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "refund-abuse",
-        "title": "Nearly all jobs are canceled",
+        "title": gettext_noop("Nearly all jobs are canceled"),
         "signal": Signal.REFUNDS,
         "window_s": _HOUR_S,
         "threshold": 80,
@@ -181,19 +198,24 @@ STARTING_RULES: Final[tuple[dict[str, Any], ...]] = (
         **_freeze(
             FreezeKind.SPEND,
             _HOUR_S,
-            "Nearly all of your jobs were canceled. Please write to us if something does not work.",
+            gettext_noop(
+                "Nearly all of your jobs were canceled. "
+                "Please write to us if something does not work."
+            ),
         ),
     },
     {
         "name": "blocked-content",
-        "title": "Blocked content again and again",
+        "title": gettext_noop("Blocked content again and again"),
         "signal": Signal.BLOCKED,
         "window_s": _HOUR_S,
         "threshold": 3,
         **_freeze(
             FreezeKind.SPEND,
             _HOUR_S,
-            "Several of your pictures are not allowed here. Please read the terms of use.",
+            gettext_noop(
+                "Several of your pictures are not allowed here. Please read the terms of use."
+            ),
         ),
     },
 )

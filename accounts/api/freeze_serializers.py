@@ -19,7 +19,7 @@ class ActiveFreezeSerializer(serializers.Serializer[Any]):
     """What an account is told about a freeze of its own."""
 
     kind = serializers.ChoiceField(choices=KINDS)
-    notice = serializers.CharField()
+    notice = serializers.CharField(source="notice_text")
     frozen_at = serializers.DateTimeField(source="created_at")
     expires_at = serializers.DateTimeField(
         allow_null=True, help_text=_("When it ends by itself; empty: not before it is lifted.")

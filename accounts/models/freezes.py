@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.freeze_types import AppealState, FreezeCode, FreezeKind
+from facefusion_site.common.texts import translated
 
 REASON_LENGTH_MAX: Final = 255
 EVIDENCE_LENGTH_MAX: Final = 2000
@@ -112,6 +113,11 @@ class AccountFreeze(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def notice_text(self) -> str:
+        """What the account is told, in the active language where a rule of the product says it."""
+        return translated(self.notice)
 
 
 class AccountNote(models.Model):

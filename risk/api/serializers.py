@@ -24,7 +24,7 @@ class RiskDecisionSerializer(serializers.Serializer[Any]):
     freeze_kind = serializers.ChoiceField(
         choices=[*FreezeKind.values, ""], help_text=_("What is frozen; empty where nothing is.")
     )
-    notice = serializers.CharField(source="rule.notice")
+    notice = serializers.CharField(source="rule.notice_text")
     decided_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(
         allow_null=True, help_text=_("When it ends by itself; empty: not before somebody looks.")

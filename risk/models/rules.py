@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.freeze_types import FreezeKind
 from accounts.types import Plan
+from facefusion_site.common.texts import translated
 from risk.types import NAME_PATTERN, Action, RuleState, Signal
 
 NOTICE_LENGTH_MAX: Final = 500
@@ -117,3 +118,13 @@ class RiskRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
+
+    @property
+    def title_text(self) -> str:
+        """The title in the active language, where the rule comes with the product."""
+        return translated(self.title)
+
+    @property
+    def notice_text(self) -> str:
+        """What the account is told, likewise."""
+        return translated(self.notice)

@@ -14,6 +14,7 @@ from accounts.types import Role
 from inference.tests import factories
 from risk import services
 from risk.models import RiskDecision, RiskRule
+from risk.starting_rules import STARTING_RULES
 from risk.types import Action, RuleState, Signal
 from tests.risk.conftest import crossing, make_rule
 
@@ -57,6 +58,27 @@ def test_who_is_frozen_out_of_the_api_appeals_on_the_site(user, decision):
     assert (answer.status_code, answer.data["appeal"]) == (200, "open")
     assert client.post(page, {"text": "And?"}, format="json").data["code"] == "risk_appeal_state"
     assert client.post(page, {}, format="json").data["code"] == "invalid_request"
+
+
+def test_what_rules_of_the_product_say_is_told_in_both_languages(user):
+    told = next(rule for rule in STARTING_RULES if rule["name"] == "probing")
+    rule = make_rule(
+        title=told["title"],
+        notice=told["notice"],
+        action=Action.FREEZE,
+        freeze_kind=FreezeKind.SPEND,
+    )
+    services.decide(rule_id=rule.pk, crossing=crossing(user))
+    client = APIClient()
+    client.force_login(user)
+    (seen,) = client.get("/api/v1/risk/decisions", headers={"accept-language": "zh-CN"}).data[
+        "items"
+    ]
+    assert seen["notice"].startswith("您的程序")
+    studio = client.get("/studio/", headers={"accept-language": "zh-CN"}).content.decode()
+    assert "您的程序请求了许多不属于您或不存在的内容。" in studio
+    (seen,) = client.get("/api/v1/risk/decisions", headers={"accept-language": "en"}).data["items"]
+    assert seen["notice"] == told["notice"]
 
 
 def test_the_console_explains_answers_and_lifts(user, decision, console):
