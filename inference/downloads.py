@@ -53,16 +53,10 @@ def media(
     Raises:
         OSError: the file is gone.
     """
+    disposition = content_disposition_header(is_attachment, file_name)
     if request.headers.get("Sec-Fetch-Dest", "empty") not in _EMBEDDED:
-        url = storage.presigned_get(
-            key=key,
-            content_type=content_type,
-            content_disposition=content_disposition_header(is_attachment, file_name) or "inline",
-            ttl_s=settings.MEDIA_URL_TTL_S,
-        )
-        if url is not None:
-            elsewhere = HttpResponseRedirect(url)
-            elsewhere["Cache-Control"] = "private, no-store"
+        elsewhere = _elsewhere(key, content_type=content_type, disposition=disposition or "inline")
+        if elsewhere is not None:
             return elsewhere
     etag = f'"{sha256}"'
     wanted = request.headers.get("Range", "")
@@ -84,7 +78,6 @@ def media(
             return _beyond(request, size)
         response = _part(key, start=start, end=end, size=size)
         response["Content-Type"] = content_type
-        disposition = content_disposition_header(is_attachment, file_name)
         if disposition is not None:
             response["Content-Disposition"] = disposition
     response["Accept-Ranges"] = "bytes"
@@ -115,6 +108,21 @@ def small_picture(*, key: str) -> FileResponse:
     )
     _protect(response)
     return response
+
+
+def _elsewhere(key: str, *, content_type: str, disposition: str) -> HttpResponseBase | None:
+    """Send the reader to the bucket; None where media lies here."""
+    url = storage.presigned_get(
+        key=key,
+        content_type=content_type,
+        content_disposition=disposition,
+        ttl_s=settings.MEDIA_URL_TTL_S,
+    )
+    if url is None:
+        return None
+    answer = HttpResponseRedirect(url)
+    answer["Cache-Control"] = "private, no-store"
+    return answer
 
 
 def _bounds(size: int, *, first: str, last: str) -> tuple[int, int]:

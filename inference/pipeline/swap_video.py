@@ -117,9 +117,7 @@ def swap_video(
     enter(observer, "detect", 0.0)
     info = probe_video(paths.target, limits=options.limits)
     _check_frames(engine, request, options=options, info=info)
-    job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
-    tell_identities(job, observer)
-    observer.progress("prepare", 1.0)
+    job = _prepare(engine, request, observer)
     run = VideoRun(
         job,
         fps=float(info.fps),
@@ -143,6 +141,13 @@ def swap_video(
         paths.result.unlink()
         raise
     return run.report(video)
+
+
+def _prepare(engine: Engine, request: SwapRequest, observer: Observer) -> Job:
+    job = prepare_job(engine=engine, request=replace(request, spec=for_video(request.spec)))
+    tell_identities(job, observer)
+    observer.progress("prepare", 1.0)
+    return job
 
 
 def _check_frames(

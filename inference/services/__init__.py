@@ -13,16 +13,18 @@ from inference.services.batches import (
 from inference.services.enforcement import enforce_block, enforce_revocation, enforce_trust
 from inference.services.faces import forget_faces, request_faces
 from inference.services.imports import import_media
-from inference.services.jobs import (
+from inference.services.interventions import (
     cancel_swap_job,
     cancel_swap_job_of_anybody,
-    delete_result,
     preview_cancel,
     preview_cancel_of,
     requeue_swap_job,
+    stop_swap_job,
+)
+from inference.services.jobs import (
+    delete_result,
     require_result,
     retry_swap_job,
-    stop_swap_job,
     submit_swap_job,
 )
 from inference.services.presigned import announce_upload, complete_upload, receive_bytes

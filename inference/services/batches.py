@@ -23,7 +23,8 @@ from inference import asset_transitions, batch_selectors, dispatch, sandbox_medi
 from inference.errors import AssetNotFoundError
 from inference.job_errors import BatchRefusedError, PriceAboveLimitError
 from inference.models import JobBatch, MediaAsset, SwapJob, SwapQuote
-from inference.services.jobs import cancel_swap_job, first_status
+from inference.services.interventions import cancel_swap_job
+from inference.services.jobs import first_status
 from inference.services.quotes import draft_quote, terms_of
 from inference.types import SwapOptions
 from tokens import services as tokens_services

@@ -17,7 +17,7 @@ from inference import endings, media_handlers, storage
 from inference.errors import FailureCode
 from inference.media_errors import AssetInUseError
 from inference.models import MediaAsset, SwapJob, SwapQuote
-from inference.services.jobs import clean_up
+from inference.services.interventions import clean_up
 from trust import selectors as trust_selectors
 from trust import services as trust_services
 from trust.types import Removal

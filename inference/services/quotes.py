@@ -130,19 +130,7 @@ def draft_quote(
     Raises:
         DomainError: as ``quote_swap``, except for uploads that do not exist.
     """
-    if source.kind != MediaAsset.Kind.IMAGE:
-        raise SourceNotAPictureError(_("The source is a video."), param="source_asset_id")
-    if _KINDS[operation] != target.kind:
-        raise OperationMismatchError(
-            _("This operation does not fit the target."),
-            param="operation",
-            target_kind=target.kind.lower(),
-        )
-    if target.kind == MediaAsset.Kind.VIDEO and target.status != MediaAsset.Status.READY:
-        raise InputsMissingError(
-            _("The length of a video, and so its price, is known once it is uploaded."),
-            param="target_asset_id",
-        )
+    _check_media(source=source, target=target, operation=operation)
     options = _checked(options, target=target)
     check_casting(
         owner_id=owner_id, source=source, target=target, options=options, consents=terms.consents
@@ -179,6 +167,22 @@ def draft_quote(
         else tokens_services.price_usage(lines=[line], tariff=shadow).tokens,
         expires_at=timezone.now() + dt.timedelta(seconds=settings.QUOTE_TTL_S),
     )
+
+
+def _check_media(*, source: MediaAsset, target: MediaAsset, operation: Operation) -> None:
+    if source.kind != MediaAsset.Kind.IMAGE:
+        raise SourceNotAPictureError(_("The source is a video."), param="source_asset_id")
+    if _KINDS[operation] != target.kind:
+        raise OperationMismatchError(
+            _("This operation does not fit the target."),
+            param="operation",
+            target_kind=target.kind.lower(),
+        )
+    if target.kind == MediaAsset.Kind.VIDEO and target.status != MediaAsset.Status.READY:
+        raise InputsMissingError(
+            _("The length of a video, and so its price, is known once it is uploaded."),
+            param="target_asset_id",
+        )
 
 
 def _checked(options: SwapOptions, *, target: MediaAsset) -> SwapOptions:
