@@ -13,10 +13,12 @@ from django.db import IntegrityError, transaction
 
 from inference import (
     handlers,
+    labelling,
     storage,
     transitions,
 )
-from inference.models import MediaAsset, SwapJob, SwapSegment
+from inference.models import MediaAsset, ReleasedFile, SwapJob, SwapSegment
+from inference.pipeline.labels.reading import read_labels
 from inference.tests import factories
 from inference.tests.pipeline.video.media import (
     read_frames,
@@ -79,6 +81,29 @@ def test_only_the_wanted_part_is_swapped_and_paid(clip, media_root):
     )
     assert len(read_frames(media_root / job.result_key)) == 10
     assert factories.books(job).balance.available == 90
+
+
+@pytest.mark.parametrize(
+    ("container", "kinds"),
+    [
+        ("mp4", ("c2pa", "iptc", "aigc")),
+        ("mov", ("c2pa", "iptc", "aigc")),
+        ("mkv", ("iptc", "aigc")),
+        ("webm", ("iptc", "aigc")),
+    ],
+)
+def test_a_downloaded_video_of_each_format_carries_its_labels(clip, client_of, container, kinds):
+    job = make_job(clip, VideoOptions(end_ms=1000, format=container))
+    handlers.run_swap_job(job_id=job.pk)
+    job.refresh_from_db()
+    answer = client_of(job.owner).get(f"/api/v1/jobs/{job.pk}/result")
+    data = io.BytesIO(b"".join(answer.streaming_content))
+    trust = labelling.signer().trust()
+    found = read_labels(data, content_type=job.result_content_type, trust=trust)
+    assert found.kinds == kinds
+    assert found.signature == ("ours" if "c2pa" in kinds else "none")
+    released = ReleasedFile.objects.get(sha256=job.result_sha256)
+    assert (str(released.produce_id), released.made_on) == (found.produce_id, found.aigc_day)
 
 
 def test_progress_is_shown_while_it_runs(job, monkeypatch, work):
