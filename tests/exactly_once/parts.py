@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,12 @@ class Broker:
         pid = self._valkey.running_pid()
         assert pid is not None, self._valkey.log.read_text()
         os.kill(pid, signal.SIGKILL)
+        # The kernel closes its port a moment later, and whoever starts again needs the port.
+        address = ("127.0.0.1", self._state.valkey_port)
+        with suppress(ConnectionError):
+            while True:
+                socket.create_connection(address, timeout=START_WAIT_S).close()
+                time.sleep(0.01)
 
     def stop(self) -> None:
         """End it in peace."""
