@@ -358,6 +358,7 @@ def test_a_damaged_state_file_is_named(open_dir: Path) -> None:
 
 
 def test_data_whose_passwords_are_lost_says_so_quickly(shared: Servers) -> None:
+    shared.up()
     shared.down()
     kept = (shared.home / "state.json").read_bytes()
     (shared.home / "state.json").unlink()

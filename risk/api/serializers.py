@@ -7,7 +7,6 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from accounts.freeze_types import FreezeKind
 from facefusion_site.common.serializers import StrictCharField
 from risk.models.decisions import TEXT_LENGTH_MAX
 from risk.types import Action, Appeal
@@ -21,8 +20,9 @@ class RiskDecisionSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     action = serializers.ChoiceField(choices=ACTIONS)
-    freeze_kind = serializers.ChoiceField(
-        choices=[*FreezeKind.values, ""], help_text=_("What is frozen; empty where nothing is.")
+    # Plain text: the schema's enumeration of kinds has no null.
+    freeze_kind = serializers.CharField(
+        source="frozen_kind", allow_null=True, help_text=_("What is frozen; null where nothing is.")
     )
     notice = serializers.CharField(source="rule.notice_text")
     decided_at = serializers.DateTimeField()

@@ -124,3 +124,8 @@ class RiskDecision(models.Model):
 
     def __str__(self) -> str:
         return f"Decision {self.pk}"
+
+    @property
+    def frozen_kind(self) -> str | None:
+        """What is frozen; None where nothing is."""
+        return self.freeze_kind or None

@@ -97,7 +97,7 @@ class ConsentListView(ScopedView):
         parameters=[PageQuerySerializer],
         responses={
             200: serializers.ConsentPageSerializer,
-            **problems(InvalidCursorError, *_SCOPE),
+            **problems(InvalidRequestError, InvalidCursorError, *_SCOPE),
         },
     )
     def get(self, request: Request) -> Response:
@@ -292,7 +292,7 @@ class ErasureReceiptListView(ScopedView):
         parameters=[PageQuerySerializer],
         responses={
             200: serializers.ErasureReceiptPageSerializer,
-            **problems(InvalidCursorError, *_SCOPE),
+            **problems(InvalidRequestError, InvalidCursorError, *_SCOPE),
         },
     )
     def get(self, request: Request) -> Response:
