@@ -128,7 +128,9 @@ def refresh_funding(*, production: Production) -> Production:
     receipt = recharge(production=production)
     with transaction.atomic(durable=True):
         locked = steps.lock(production_id=production.pk, allowed=steps.ANY)
-        if locked.state != State.AWAITING_APPROVAL:
+        # What was seen may be the end of an earlier wish, with a newer one made meanwhile.
+        is_seen = locked.funding_number == production.funding_number
+        if locked.state != State.AWAITING_APPROVAL or not is_seen:
             return locked
         if locked.funding_batch_id is None:
             locked.funding_batch_id = receipt.batch_id

@@ -24,7 +24,7 @@ from productions.errors import (
     ProductionStateError,
     ProductionWalletBusyError,
 )
-from productions.models import RowAttempt
+from productions.models import Production, RowAttempt
 from productions.scheduled_tasks import advance as scheduled_advance
 from productions.services import endings, funding, runs
 from productions.types import RetryOrder, RowState, State
@@ -140,6 +140,28 @@ def test_tokens_wait_for_approval_and_a_rejection_says_why(studio, fast_swap):
     factories.run_jobs(production)
     assert services.advance(production=production).state == State.FINISHED
     assert books(production) == (2, 2, 0, 0)
+
+
+def test_a_look_that_comes_late_leaves_a_newer_wish_alone(studio, monkeypatch):
+    approvals.make_policy(batch_tokens_min=1)
+    production = factories.make_production(studio, people=people(studio, "ada"), rows=2)
+    services.estimate(production=production, actor_id=studio.pk)
+    services.fund(production=production, actor_id=factories.maker().pk)
+    vote(VoteDecision.REJECT)
+    look = funding.recharge
+
+    def look_slowly(*, production):
+        """Meanwhile somebody else notes the refusal and asks for tokens again."""
+        seen = look(production=production)
+        monkeypatch.setattr(funding, "recharge", look)
+        services.advance(production=Production.objects.get())
+        services.fund(production=Production.objects.get(), actor_id=factories.maker().pk)
+        return seen
+
+    monkeypatch.setattr(funding, "recharge", look_slowly)
+    late = funding.refresh_funding(production=production)
+    assert (late.state, late.funding_number) == (State.AWAITING_APPROVAL, 2)
+    assert (late.funding_error, factories.recharges()) == ("", 2)
 
 
 def test_a_wish_for_tokens_survives_a_crash_before_its_recharge(studio):
