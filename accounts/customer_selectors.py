@@ -37,6 +37,7 @@ def sign_in_entries(*, user: User) -> Source:
     """When and from where the account signed in."""
 
     def read(position: str | None, limit: int) -> list[Entry]:
+        """One page, newest first; see ``Source``."""
         mine = SignIn.objects.filter(user=user)
         return [
             Entry(
@@ -55,6 +56,7 @@ def note_entries(*, user: User) -> Source:
     """What staff noted about the account."""
 
     def read(position: str | None, limit: int) -> list[Entry]:
+        """One page, newest first; see ``Source``."""
         mine = AccountNote.objects.filter(user=user).select_related("author")
         return [
             Entry(
@@ -75,6 +77,7 @@ def freeze_entries(*, user: User, is_end: bool) -> Source:
     field = "lifted_at" if is_end else "created_at"
 
     def read(position: str | None, limit: int) -> list[Entry]:
+        """One page, newest first; see ``Source``."""
         mine = AccountFreeze.objects.filter(user=user).select_related("created_by", "lifted_by")
         entries = []
         for row in after_time(mine, field=field, position=position)[:limit]:
@@ -99,6 +102,7 @@ def key_entries(*, user: User, field: str) -> Source:
     word = {"created_at": "issued", "revoked_at": "revoked", "last_used_at": "used"}[field]
 
     def read(position: str | None, limit: int) -> list[Entry]:
+        """One page, newest first; see ``Source``."""
         mine = ApiKey.objects.filter(keys_of(user.pk))
         entries = []
         for row in after_time(mine, field=field, position=position)[:limit]:

@@ -23,6 +23,7 @@ from accounts.errors import StepUpRequiredError
 from accounts.types import Scope
 from facefusion_site.common.changelists import MATCHES_MAX, IndexedSearchMixin, by_uuid
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.tables import FigureTable, figure
 from facefusion_site.common.unfold import ModelAdmin, action, display
 from productions import selectors, services
@@ -204,7 +205,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
 
         def send(row: Production) -> None:
             _require_second_factor(request)
-            services.fund(production=row, actor_id=_actor_id(request))
+            services.fund(production=row, actor_id=actor_id(request))
 
         text = _(
             "Recharges the owner's wallet with the budget, or with the estimate where there is no "
@@ -217,7 +218,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
         """Make jobs of its rows."""
 
         def send(row: Production) -> None:
-            services.start(production=row, actor_id=_actor_id(request))
+            services.start(production=row, actor_id=actor_id(request))
 
         text = _("Makes jobs of all rows, within consents, quotas and the recharged tokens.")
         return self._step(request, object_id, send, title=_("Start"), text=text)
@@ -227,7 +228,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
         """Rows that came to nothing."""
 
         def send(row: Production) -> None:
-            services.retry(production=row, actor_id=_actor_id(request))
+            services.retry(production=row, actor_id=actor_id(request))
 
         text = _("Makes new jobs of all rows that failed, expired, were canceled or refused.")
         return self._step(request, object_id, send, title=_("Try again"), text=text)
@@ -239,7 +240,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
         """Give the rest back."""
 
         def send(row: Production) -> None:
-            services.finish(production=row, actor_id=_actor_id(request))
+            services.finish(production=row, actor_id=actor_id(request))
 
         text = _("Ends the production once every row has ended, and takes unspent tokens back.")
         return self._step(request, object_id, send, title=_("Finish"), text=text)
@@ -249,7 +250,7 @@ class ProductionAdmin(IndexedSearchMixin, ModelAdmin[Production]):
         """Stop it as it stands."""
 
         def send(row: Production) -> None:
-            services.cancel(production=row, actor_id=_actor_id(request))
+            services.cancel(production=row, actor_id=actor_id(request))
 
         text = _(
             "Cancels all jobs that have not ended and takes unspent tokens back. Work that was "
@@ -338,11 +339,6 @@ def _table(
 
 def _with_quota(value: int, quota: int | None) -> str:
     return figure(value) if quota is None else f"{figure(value)} ({figure(quota)})"
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert request.user.pk is not None, "the console lets nobody in without signing in"
-    return int(request.user.pk)
 
 
 def _require_second_factor(request: HttpRequest) -> None:

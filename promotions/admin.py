@@ -8,9 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import LogEntry
-from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -23,7 +21,8 @@ from accounts.console_permissions import may, require
 from accounts.errors import StepUpRequiredError
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
-from facefusion_site.common.unfold import ModelAdmin, action, display
+from facefusion_site.common.service_admin import ServiceAdmin, actor_id, posted
+from facefusion_site.common.unfold import action, display
 from promotions import services
 from promotions.forms import ConfirmForm, LimitForm, RewardRuleForm, WindowForm
 from promotions.models import Campaign, RewardRule
@@ -34,7 +33,7 @@ from tokens.grants import GrantRun, GrantRunPreview
 Row = TypeVar("Row", Campaign, RewardRule)
 
 
-class PromotionAdmin(ModelAdmin[Row]):
+class PromotionAdmin(ServiceAdmin[Row]):
     """What both have in common. Whoever may recharge drafts; whoever may vote activates."""
 
     list_filter = ("state",)
@@ -78,29 +77,11 @@ class PromotionAdmin(ModelAdmin[Row]):
     def has_end_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return may(request.user, Scope.RECHARGES_WRITE, Scope.APPROVALS_VOTE)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show on the same page what the service refuses and the form cannot know."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DomainError as error:
-            messages.error(request, f"{error} {error.next_step}")
-            return HttpResponseRedirect(request.path)
-
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
-        """Nothing is saved here; audit events are the record."""
-        return LogEntry()
-
     @action(description=_("Preview"), url_path="preview", permissions=["look"], icon="visibility")
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Say what a run would do now."""
         row = get_object_or_404(self.model, pk=object_id)
-        form = self.step_form(_posted(request))
+        form = self.step_form(posted(request))
         return self._step(
             request, row, form, partial(self.preview_of, row, form), title=_("Preview")
         )
@@ -114,15 +95,15 @@ class PromotionAdmin(ModelAdmin[Row]):
 
         def send() -> None:
             _require_second_factor(request)
-            services.activate(promotion=row, actor_id=_actor_id(request))
+            services.activate(promotion=row, actor_id=actor_id(request))
 
-        return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("Activate"))
+        return self._step(request, row, ConfirmForm(posted(request)), send, title=_("Activate"))
 
     @action(description=_("Run now"), url_path="run", permissions=["recharge"], icon="play_arrow")
     def run(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Grant what is due, as the schedule does."""
         row = get_object_or_404(self.model, pk=object_id)
-        form = self.step_form(_posted(request))
+        form = self.step_form(posted(request))
 
         def send() -> GrantRun:
             _require_second_factor(request)
@@ -134,8 +115,8 @@ class PromotionAdmin(ModelAdmin[Row]):
     def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let it grant nothing any more."""
         row = get_object_or_404(self.model, pk=object_id)
-        send = partial(services.end, promotion=row, actor_id=_actor_id(request))
-        return self._step(request, row, ConfirmForm(_posted(request)), send, title=_("End"))
+        send = partial(services.end, promotion=row, actor_id=actor_id(request))
+        return self._step(request, row, ConfirmForm(posted(request)), send, title=_("End"))
 
     def preview_of(self, row: Row, form: Any) -> GrantRunPreview:
         """What a run would do."""
@@ -219,7 +200,7 @@ class CampaignAdmin(PromotionAdmin[Campaign]):
     ) -> None:
         """The service writes the row and its event."""
         require(request, Scope.RECHARGES_WRITE)
-        drafted = services.draft_campaign(values=form.cleaned_data, actor_id=_actor_id(request))
+        drafted = services.draft_campaign(values=form.cleaned_data, actor_id=actor_id(request))
         obj.pk = drafted.pk
 
     def preview_of(self, row: Campaign, form: LimitForm) -> GrantRunPreview:
@@ -283,7 +264,7 @@ class RewardRuleAdmin(PromotionAdmin[RewardRule]):
     ) -> None:
         """The service writes the row and its event."""
         require(request, Scope.RECHARGES_WRITE)
-        drafted = services.draft_reward_rule(values=form.cleaned_data, actor_id=_actor_id(request))
+        drafted = services.draft_reward_rule(values=form.cleaned_data, actor_id=actor_id(request))
         obj.pk = drafted.pk
 
     def preview_of(self, row: RewardRule, form: WindowForm) -> GrantRunPreview:
@@ -297,16 +278,6 @@ class RewardRuleAdmin(PromotionAdmin[RewardRule]):
         return services.reward_creators(
             rule=row, window=form.window(row), limit=form.cleaned_data["limit"]
         )
-
-
-def _posted(request: HttpRequest) -> QueryDict | None:
-    """What was sent: also nothing at all, where a form has no fields."""
-    return request.POST if request.method == "POST" else None
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert request.user.pk is not None, "the console lets nobody in without signing in"
-    return int(request.user.pk)
 
 
 def _require_second_factor(request: HttpRequest) -> None:

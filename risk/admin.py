@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Final
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.models import LogEntry
-from django.db.models import Field, Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.db.models import Field
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
+from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -23,10 +24,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts.console_permissions import may, require
 from accounts.freeze_types import FreezeKind
 from accounts.types import Plan, Scope
-from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import ServiceAdmin, actor_id, posted
 from facefusion_site.common.unfold import action, display
 from risk import selectors, services
-from risk.admin_base import RiskAdmin, actor_id, posted
+from risk.admin_base import RiskAdmin
 from risk.forms import AnswerForm, ConfirmForm, DaysForm, ReasonForm
 from risk.models import RiskDecision, RiskRule
 from risk.rule_rows import FIELDS
@@ -166,34 +167,12 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
     @action(description=_("Lift"), url_path="lift", permissions=["analyst"], icon="lock_open")
     def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """End it, and what it did to the account."""
-        row = get_object_or_404(self.model, pk=object_id)
-        form = ReasonForm(posted(request))
-
-        def send() -> object:
-            return services.lift_decision(
-                decision_id=row.pk,
-                reason=form.cleaned_data["reason"],
-                verdict=Verdict(form.cleaned_data["verdict"]),
-                actor_id=actor_id(request),
-            )
-
-        return self.step(request, row, form, send, title=_("Lift"))
+        return self._with_verdict(request, object_id, services.lift_decision, title=_("Lift"))
 
     @action(description=_("Judge"), url_path="judge", permissions=["analyst"], icon="gavel")
     def judge(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Say whether it was right; ends a review."""
-        row = get_object_or_404(self.model, pk=object_id)
-        form = ReasonForm(posted(request))
-
-        def send() -> object:
-            return services.judge_decision(
-                decision_id=row.pk,
-                reason=form.cleaned_data["reason"],
-                verdict=Verdict(form.cleaned_data["verdict"]),
-                actor_id=actor_id(request),
-            )
-
-        return self.step(request, row, form, send, title=_("Judge"))
+        return self._with_verdict(request, object_id, services.judge_decision, title=_("Judge"))
 
     @action(
         description=_("Answer appeal"), url_path="answer", permissions=["analyst"], icon="reply"
@@ -213,9 +192,30 @@ class RiskDecisionAdmin(RiskAdmin[RiskDecision]):
 
         return self.step(request, row, form, send, title=_("Answer appeal"))
 
+    def _with_verdict(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        service: Callable[..., object],
+        *,
+        title: Promise,
+    ) -> HttpResponse:
+        row = get_object_or_404(self.model, pk=object_id)
+        form = ReasonForm(posted(request))
+
+        def send() -> object:
+            return service(
+                decision_id=row.pk,
+                reason=form.cleaned_data["reason"],
+                verdict=Verdict(form.cleaned_data["verdict"]),
+                actor_id=actor_id(request),
+            )
+
+        return self.step(request, row, form, send, title=title)
+
 
 @admin.register(RiskRule)
-class RiskRuleAdmin(RiskAdmin[RiskRule]):
+class RiskRuleAdmin(ServiceAdmin[RiskRule], RiskAdmin[RiskRule]):
     """Rules and their versions."""
 
     list_display = (
@@ -292,24 +292,6 @@ class RiskRuleAdmin(RiskAdmin[RiskRule]):
         require(request, Scope.FREEZES_WRITE)
         drafted = services.draft_rule(values=form.cleaned_data, actor_id=actor_id(request))
         obj.pk = drafted.pk
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show on the same page what the service refuses and the form cannot know."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DomainError as error:
-            messages.error(request, f"{error} {error.next_step}")
-            return HttpResponseRedirect(request.path)
-
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
-        """Nothing is saved here; audit events are the record."""
-        return LogEntry()
 
     @action(description=_("Test"), url_path="test", permissions=["analyst"], icon="history")
     def backtest(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -70,14 +70,3 @@ class RiskAdmin(ModelAdmin[Row]):
             "report": report,
         }
         return render(request, "risk/step.html", context)
-
-
-def posted(request: HttpRequest) -> QueryDict | None:
-    """What was sent: also nothing at all, where a form has no fields."""
-    return request.POST if request.method == "POST" else None
-
-
-def actor_id(request: HttpRequest) -> int:
-    """The primary key of who is signed in."""
-    assert request.user.pk is not None, "the console lets nobody in without signing in"
-    return int(request.user.pk)

@@ -15,11 +15,12 @@ from django.utils.translation import ngettext
 
 from accounts import second_factor, step_up
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import display
 from tokens import approval_inbox, approval_review, approval_selectors, services
 from tokens.approvals import ApprovalView, VoteView
 from tokens.decision_forms import AnswerForm, BulkApprovalForm, VoteForm
-from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse, user_id
+from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse
 from tokens.models import ApprovalRequest
 
 STATUS_LABELS = {
@@ -71,7 +72,7 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
         """What waits: in bands where it is the viewer's turn, then what waits for others."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        viewer_id = user_id(request)
+        viewer_id = actor_id(request)
         bands, others = approval_inbox.inbox(viewer_id=viewer_id)
         sent = request.POST.get("band", "")
         forms = [
@@ -101,7 +102,7 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
         try:
             approved_count, refusals = services.approve_together(
                 contents=form.contents(),
-                voter_id=user_id(request),
+                voter_id=actor_id(request),
                 second_factor_at=factor_at(request, form.cleaned_data["code"]),
             )
         except DomainError as error:
@@ -131,7 +132,7 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
         self, request: HttpRequest, row: ApprovalRequest, refused: dict[str, Any]
     ) -> dict[str, Any]:
         """The request as the viewer sees it, the batch behind it, and the forms they may use."""
-        viewer_id = user_id(request)
+        viewer_id = actor_id(request)
         view = approval_selectors.approval_request(request_id=row.pk, viewer_id=viewer_id)
         is_maker = viewer_id == row.maker_id
         is_open = view.decided_at is None and view.status != "expired"
@@ -164,7 +165,7 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
         try:
             ballot = form.ballot(second_factor_at=factor_at(request, form.cleaned_data["code"]))
             decision = services.vote_on_batch(
-                request_id=row.pk, voter_id=user_id(request), ballot=ballot
+                request_id=row.pk, voter_id=actor_id(request), ballot=ballot
             )
         except DomainError as error:
             refuse(form, error)
@@ -178,7 +179,7 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
             return {"answer": form}
         try:
             services.answer_question(
-                request_id=row.pk, author_id=user_id(request), **form.cleaned_data
+                request_id=row.pk, author_id=actor_id(request), **form.cleaned_data
             )
         except DomainError as error:
             refuse(form, error)
@@ -187,7 +188,7 @@ class ApprovalRequestAdmin(DecisionPageMixin[ApprovalRequest]):
         return None
 
     def _recall(self, request: HttpRequest, row: ApprovalRequest) -> dict[str, Any] | None:
-        if user_id(request) != row.maker_id:
+        if actor_id(request) != row.maker_id:
             raise PermissionDenied
         try:
             services.stop_batch(batch_id=row.batch_id, actor_id=row.maker_id)

@@ -13,9 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console_permissions import may
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import display
 from tokens import proof_selectors, services
-from tokens.decision_pages import DecisionPageMixin, refuse, user_id
+from tokens.decision_pages import DecisionPageMixin, refuse
 from tokens.finance_forms import LookIntoForm, ReasonForm
 from tokens.models import ReconBreak
 
@@ -63,14 +64,14 @@ class ReconBreakAdmin(DecisionPageMixin[ReconBreak]):
         form = FORMS[step](request.POST)
         if not form.is_valid():
             return {step: form}
-        actor_id = user_id(request)
+        viewer_id = actor_id(request)
         try:
             if step == "note":
                 note = form.cleaned_data["note"]
-                services.look_into_break(break_id=row.pk, actor_id=actor_id, note=note)
+                services.look_into_break(break_id=row.pk, actor_id=viewer_id, note=note)
             else:
                 reason = form.cleaned_data["reason"]
-                services.resolve_break(break_id=row.pk, actor_id=actor_id, reason=reason)
+                services.resolve_break(break_id=row.pk, actor_id=viewer_id, reason=reason)
         except DomainError as error:
             refuse(form, error)
             return {step: form}

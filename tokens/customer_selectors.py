@@ -34,6 +34,7 @@ def transfer_entries(*, user_id: int, kinds: Collection[str] = ()) -> Source:
     """The account's journal in its own order; of some kinds only, where any are named."""
 
     def read(position: str | None, limit: int) -> list[Entry]:
+        """One page, newest first; see ``Source``."""
         mine = Transfer.objects.filter(wallet__owner_id=user_id)
         if kinds:
             mine = mine.filter(kind__in=kinds)
@@ -63,6 +64,7 @@ def audit_entries(*, subjects: Collection[str]) -> Source:
     """What was changed of these subjects, by whom, with the state before and after."""
 
     def read(position: str | None, limit: int) -> list[Entry]:
+        """One page, newest first; see ``Source``."""
         rows = AuditEvent.objects.filter(subject__in=subjects).exclude(action__in=_TOLD_ELSEWHERE)
         if position is not None:
             rows = rows.filter(pk__lt=_number(position))

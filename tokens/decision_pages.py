@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import second_factor, step_up
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from tokens.admin_base import LedgerModelAdmin
 from tokens.approvals import Obstacle
 
@@ -62,7 +63,7 @@ class DecisionPageMixin(LedgerModelAdmin[Row]):
             "title": self.opts.verbose_name,
             "opts": self.opts,
             "original": row,
-            "has_authenticator": second_factor.state(user_id=user_id(request)).is_enrolled,
+            "has_authenticator": second_factor.state(user_id=actor_id(request)).is_enrolled,
             "second_factor_url": f"{reverse('second-factor')}?next={request.path}",
             **self.page_context(request, row, refused),
         }
@@ -84,12 +85,6 @@ def factor_at(request: HttpRequest, code: str) -> dt.datetime | None:
     if code.strip():
         return step_up.prove_session(request, code=code.strip())
     return step_up.session_proven_at(request)
-
-
-def user_id(request: HttpRequest) -> int:
-    """Who is signed in."""
-    assert isinstance(request.user.pk, int), "the console lets nobody in without signing in"
-    return request.user.pk
 
 
 def refuse(form: Any, error: DomainError) -> None:

@@ -17,10 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts import console_permissions, second_factor, step_up
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import display
 from tokens import draft_selectors, services
 from tokens.admin_base import LedgerModelAdmin
-from tokens.decision_pages import factor_at, refuse, user_id
+from tokens.decision_pages import factor_at, refuse
 from tokens.draft_errors import DraftNotFoundError
 from tokens.draft_forms import RowsForm, SubmitForm, TermsForm
 from tokens.models import CreditLot, RechargeDraft, RechargeDraftRow
@@ -80,7 +81,7 @@ class RechargeDraftAdmin(LedgerModelAdmin[RechargeDraft]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RechargeDraft]:
         """One's own."""
-        return super().get_queryset(request).filter(maker_id=user_id(request))
+        return super().get_queryset(request).filter(maker_id=actor_id(request))
 
     def get_urls(self) -> list[URLPattern]:
         """The steps of the preparation, in front of Django's own pages."""
@@ -105,9 +106,9 @@ class RechargeDraftAdmin(LedgerModelAdmin[RechargeDraft]):
         terms = TermsForm(request.POST or None)
         if rows.is_valid() & terms.is_valid():
             try:
-                draft_id = _start(rows, maker_id=user_id(request))
+                draft_id = _start(rows, maker_id=actor_id(request))
                 services.give_terms(
-                    draft_id=draft_id, maker_id=user_id(request), terms=terms.terms()
+                    draft_id=draft_id, maker_id=actor_id(request), terms=terms.terms()
                 )
             except DomainError as error:
                 refuse(rows, error)
@@ -250,7 +251,7 @@ class RechargeDraftAdmin(LedgerModelAdmin[RechargeDraft]):
         self._guard(request)
         try:
             return draft_selectors.draft(
-                draft_id=uuid.UUID(str(draft_id)), maker_id=user_id(request)
+                draft_id=uuid.UUID(str(draft_id)), maker_id=actor_id(request)
             )
         except (DraftNotFoundError, ValueError) as error:
             raise Http404 from error

@@ -25,10 +25,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console_permissions import may, require
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import action, display
 from tokens import services
 from tokens.admin_base import LedgerModelAdmin
-from tokens.decision_pages import refuse, user_id
+from tokens.decision_pages import refuse
 from tokens.finance_forms import ExportOrderForm
 from tokens.models import ExportJob
 
@@ -102,7 +103,7 @@ class ExportJobAdmin(LedgerModelAdmin[ExportJob]):
                 job = services.order_export(
                     request=form.request(),
                     file_format=form.cleaned_data["file_format"],
-                    actor_id=user_id(request),
+                    actor_id=actor_id(request),
                 )
             except DomainError as error:
                 refuse(form, error)
@@ -152,7 +153,7 @@ class ExportJobAdmin(LedgerModelAdmin[ExportJob]):
         """The file, streamed."""
         require(request, Scope.AUDIT_READ)
         try:
-            job, file = services.open_export(export_id=export_id, actor_id=user_id(request))
+            job, file = services.open_export(export_id=export_id, actor_id=actor_id(request))
         except DomainError as error:
             raise Http404(str(error)) from error
         return FileResponse(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,12 +18,13 @@ from accounts.console_permissions import may, require
 from accounts.errors import StepUpRequiredError
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id, posted
 from facefusion_site.common.tables import FigureTable, figure
 from facefusion_site.common.unfold import action
 from tokens import books, closing, exports
 from tokens.admin_base import LedgerModelAdmin
 from tokens.closing import Blocker
-from tokens.decision_pages import factor_at, refuse, user_id
+from tokens.decision_pages import factor_at, refuse
 from tokens.export_forms import ExportForm
 from tokens.finance_forms import FactorForm, ReopenMonthForm
 from tokens.models import Account, MonthClose
@@ -115,10 +116,10 @@ class MonthCloseAdmin(LedgerModelAdmin[MonthClose]):
     def close_view(self, request: HttpRequest, month: str) -> HttpResponse:
         """Show the figures, ask for the second factor, close."""
         first = _first_day(month)
-        form = FactorForm(_posted(request), is_proven=factor_at(request, "") is not None)
+        form = FactorForm(posted(request), is_proven=factor_at(request, "") is not None)
 
         def close() -> None:
-            reconciliation.close_month(month=first, actor_id=user_id(request))
+            reconciliation.close_month(month=first, actor_id=actor_id(request))
 
         return self._step(
             request,
@@ -135,11 +136,11 @@ class MonthCloseAdmin(LedgerModelAdmin[MonthClose]):
     def reopen_view(self, request: HttpRequest, month: str) -> HttpResponse:
         """Ask why, and for the second factor; open again."""
         first = _first_day(month)
-        form = ReopenMonthForm(_posted(request), is_proven=factor_at(request, "") is not None)
+        form = ReopenMonthForm(posted(request), is_proven=factor_at(request, "") is not None)
 
         def reopen() -> None:
             reconciliation.reopen_month(
-                month=first, actor_id=user_id(request), reason=form.cleaned_data["reason"]
+                month=first, actor_id=actor_id(request), reason=form.cleaned_data["reason"]
             )
 
         return self._step(
@@ -176,7 +177,7 @@ class MonthCloseAdmin(LedgerModelAdmin[MonthClose]):
             "month_step",
             title=title,
             form=form,
-            has_authenticator=second_factor.state(user_id=user_id(request)).is_enrolled,
+            has_authenticator=second_factor.state(user_id=actor_id(request)).is_enrolled,
             second_factor_url=f"{reverse('second-factor')}?next={request.path}",
             **context,
         )
@@ -186,11 +187,6 @@ class MonthCloseAdmin(LedgerModelAdmin[MonthClose]):
     ) -> HttpResponse:
         shared = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
         return render(request, f"tokens/finance/{name}.html", {**shared, **context})
-
-
-def _posted(request: HttpRequest) -> QueryDict | None:
-    """What was sent; a proven session sends nothing but the token against forgery."""
-    return request.POST if request.method == "POST" else None
 
 
 def _first_day(month: str) -> dt.date:

@@ -6,9 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import LogEntry
-from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -16,15 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from accounts import step_up
 from accounts.console_permissions import may
 from accounts.types import Scope
-from facefusion_site.common.errors import DomainError
-from facefusion_site.common.unfold import ModelAdmin
+from facefusion_site.common.service_admin import ServiceAdmin, actor_id
 from tokens import services
 from tokens.models import PlanRule
 from tokens.services.plan_rules import FIELDS
 
 
 @admin.register(PlanRule)
-class PlanRuleAdmin(ModelAdmin[PlanRule]):
+class PlanRuleAdmin(ServiceAdmin[PlanRule]):
     """What plans give, now and on any day. Whoever sets policies adds rules."""
 
     list_display = (
@@ -69,20 +66,6 @@ class PlanRuleAdmin(ModelAdmin[PlanRule]):
             messages.warning(request, format_html('<a href="{}">{}</a>', page, text))
         return super().changelist_view(request, extra_context)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show on the same page what the service refuses and the form cannot know."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DomainError as error:
-            messages.error(request, f"{error} {error.next_step}")
-            return HttpResponseRedirect(request.path)
-
     def save_model(
         self,
         request: HttpRequest,
@@ -91,9 +74,4 @@ class PlanRuleAdmin(ModelAdmin[PlanRule]):
         change: bool,  # noqa: FBT001  # Django's signature
     ) -> None:
         """The service writes the row and its event."""
-        assert request.user.pk is not None, "the console lets nobody in without signing in"
-        obj.pk = services.add_plan_rule(values=form.cleaned_data, actor_id=int(request.user.pk))
-
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
-        """Nothing is saved here; audit events are the record."""
-        return LogEntry()
+        obj.pk = services.add_plan_rule(values=form.cleaned_data, actor_id=actor_id(request))

@@ -20,16 +20,17 @@ from accounts import step_up
 from accounts.console_permissions import may
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
-from facefusion_site.common.unfold import ModelAdmin, display
+from facefusion_site.common.service_admin import ServiceAdmin, actor_id
+from facefusion_site.common.unfold import display
 from tokens import policy_selectors, services
 from tokens.approvals import POLICY_FIELDS, FieldChange
 from tokens.decision_forms import PolicyDecisionForm
-from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse, user_id
+from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse
 from tokens.models import ApprovalPolicy, ApprovalSubject, ApproverRole, PolicyChange
 
 
 @admin.register(ApprovalPolicy)
-class ApprovalPolicyAdmin(ModelAdmin[ApprovalPolicy]):
+class ApprovalPolicyAdmin(ServiceAdmin[ApprovalPolicy]):
     """Saving proposes a change to another administrator; the first policy is applied at once."""
 
     list_display = (
@@ -73,20 +74,6 @@ class ApprovalPolicyAdmin(ModelAdmin[ApprovalPolicy]):
             messages.warning(request, format_html('<a href="{}">{}</a>', page, text))
         return super().changelist_view(request, extra_context)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show on the same page what the service refuses and the form cannot know."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DomainError as error:
-            messages.error(request, f"{error} {error.next_step}")
-            return HttpResponseRedirect(request.path)
-
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
@@ -110,16 +97,12 @@ class ApprovalPolicyAdmin(ModelAdmin[ApprovalPolicy]):
         """Propose instead; the row changes when another administrator approves."""
         self._change_ids(request).append(
             services.propose_policy(
-                actor_id=user_id(request),
+                actor_id=actor_id(request),
                 policy_id=obj.pk if change else None,
                 values=form.cleaned_data,
                 second_factor_at=step_up.session_proven_at(request),
             )
         )
-
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
-        """Nothing was added yet, so nothing is saved here; audit events are the record."""
-        return LogEntry()
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
         """Nothing was changed yet, so nothing is saved here; audit events are the record."""
@@ -137,7 +120,7 @@ class ApprovalPolicyAdmin(ModelAdmin[ApprovalPolicy]):
 
     def _to_change(self, request: HttpRequest) -> HttpResponse:
         (change_id,) = self._change_ids(request)
-        view = policy_selectors.policy_change(change_id=change_id, viewer_id=user_id(request))
+        view = policy_selectors.policy_change(change_id=change_id, viewer_id=actor_id(request))
         if view.is_bootstrap:
             messages.success(request, _("The first policy is in force."))
         else:
@@ -205,7 +188,7 @@ class PolicyChangeAdmin(DecisionPageMixin[PolicyChange]):
         self, request: HttpRequest, row: PolicyChange, refused: dict[str, Any]
     ) -> dict[str, Any]:
         """The change as the viewer sees it, and the forms they may use."""
-        view = policy_selectors.policy_change(change_id=row.pk, viewer_id=user_id(request))
+        view = policy_selectors.policy_change(change_id=row.pk, viewer_id=actor_id(request))
         form = refused.get("vote")
         if form is None and view.is_my_turn:
             form = PolicyDecisionForm(
@@ -218,7 +201,7 @@ class PolicyChangeAdmin(DecisionPageMixin[PolicyChange]):
             "rows": [_row(field) for field in view.fields],
             "obstacle": OBSTACLES[view.obstacle],
             "vote_form": form,
-            "can_recall": view.status == "open" and user_id(request) == row.maker_id,
+            "can_recall": view.status == "open" and actor_id(request) == row.maker_id,
             "recall_error": refused.get("recall"),
         }
 
@@ -230,7 +213,7 @@ class PolicyChangeAdmin(DecisionPageMixin[PolicyChange]):
         try:
             ballot = form.ballot(second_factor_at=factor_at(request, form.cleaned_data["code"]))
             services.decide_policy_change(
-                change_id=row.pk, checker_id=user_id(request), ballot=ballot
+                change_id=row.pk, checker_id=actor_id(request), ballot=ballot
             )
         except DomainError as error:
             refuse(form, error)
@@ -240,7 +223,7 @@ class PolicyChangeAdmin(DecisionPageMixin[PolicyChange]):
 
     def _recall(self, request: HttpRequest, row: PolicyChange) -> dict[str, Any] | None:
         try:
-            services.recall_policy_change(change_id=row.pk, actor_id=user_id(request))
+            services.recall_policy_change(change_id=row.pk, actor_id=actor_id(request))
         except DomainError as error:
             return {"recall": str(error)}
         messages.success(request, _("Recalled: the policy stays as it is."))

@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console_permissions import may, require
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import action
 from tokens import price_selectors, services
 from tokens.admin_base import LedgerModelAdmin
-from tokens.decision_pages import refuse, user_id
+from tokens.decision_pages import refuse
 from tokens.models import PriceStop, PriceTick
 from tokens.price_types import ORDINARY_BP, REASON_TEXTS
 from tokens.rate_card_facts import facts_of
@@ -101,7 +102,7 @@ def _switch(request: HttpRequest, form: StopForm) -> bool:
     is_stopped = request.POST.get("step") == "stop"
     try:
         services.stop_prices(
-            actor_id=user_id(request),
+            actor_id=actor_id(request),
             is_stopped=is_stopped,
             reason=form.cleaned_data["reason"],
         )

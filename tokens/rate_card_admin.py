@@ -20,11 +20,12 @@ from accounts import second_factor, step_up
 from accounts.console_permissions import may
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import display
 from tokens import price_selectors, rate_card_checks, services
 from tokens.approvals import Obstacle
 from tokens.decision_forms import PolicyDecisionForm
-from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse, user_id
+from tokens.decision_pages import OBSTACLES, DecisionPageMixin, factor_at, refuse
 from tokens.models import RateCard
 from tokens.price_types import Curve, PriceCard
 from tokens.rate_card_facts import facts_of
@@ -109,7 +110,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
             "form": form,
             "code_form": code_form,
             "is_proven": step_up.session_proven_at(request) is not None,
-            "has_authenticator": second_factor.state(user_id=user_id(request)).is_enrolled,
+            "has_authenticator": second_factor.state(user_id=actor_id(request)).is_enrolled,
             "second_factor_url": f"{reverse('second-factor')}?next={request.path}",
             "picture": mark_safe(picture),  # noqa: S308  our own SVG, its texts escaped
         }
@@ -150,7 +151,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
             "effect_url": f"{reverse('admin:inference_jobmeter_effect')}?card={row.version}",
             "obstacle": OBSTACLES[obstacle],
             "vote_form": form,
-            "can_recall": is_open and user_id(request) == row.maker_id,
+            "can_recall": is_open and actor_id(request) == row.maker_id,
             "recall_error": refused.get("recall"),
             "trial_form": trial_form if is_open and can_steer else None,
         }
@@ -159,7 +160,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
         self, request: HttpRequest, form: RateCardForm, code_form: CodeForm
     ) -> HttpResponse:
         card_id: uuid.UUID = services.propose_rate_card(
-            actor_id=user_id(request),
+            actor_id=actor_id(request),
             draft=form.draft(),
             second_factor_at=factor_at(request, code_form.cleaned_data["code"]),
         )
@@ -173,7 +174,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
             return {"vote": form}
         try:
             ballot = form.ballot(second_factor_at=factor_at(request, form.cleaned_data["code"]))
-            services.decide_rate_card(card_id=row.pk, checker_id=user_id(request), ballot=ballot)
+            services.decide_rate_card(card_id=row.pk, checker_id=actor_id(request), ballot=ballot)
         except DomainError as error:
             refuse(form, error)
             return {"vote": form}
@@ -182,7 +183,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
 
     def _recall(self, request: HttpRequest, row: RateCard) -> dict[str, Any] | None:
         try:
-            services.recall_rate_card(card_id=row.pk, actor_id=user_id(request))
+            services.recall_rate_card(card_id=row.pk, actor_id=actor_id(request))
         except DomainError as error:
             return {"recall": str(error)}
         messages.success(request, _("Recalled: prices stay as they are."))
@@ -195,7 +196,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
         try:
             services.try_rate_card(
                 card_id=row.pk,
-                actor_id=user_id(request),
+                actor_id=actor_id(request),
                 percent=form.cleaned_data["percent"],
             )
         except DomainError as error:
@@ -208,7 +209,7 @@ class RateCardAdmin(DecisionPageMixin[RateCard]):
 def _obstacle(request: HttpRequest, row: RateCard) -> Obstacle:
     if row.status != RateCard.Status.OPEN:
         return Obstacle.DECIDED
-    if user_id(request) == row.maker_id:
+    if actor_id(request) == row.maker_id:
         return Obstacle.MAKER
     return Obstacle.NONE if may(request.user, Scope.PRICES_WRITE) else Obstacle.ROLE
 

@@ -26,6 +26,7 @@ from accounts import step_up
 from accounts.console_permissions import may
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import action, display
 from tokens import batch_pages, recharge_selectors, services
 from tokens.admin_base import LedgerModelAdmin
@@ -207,7 +208,7 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
             mode = form.cleaned_data["mode"]
             return services.retry_failures(
                 batch_id=batch.pk,
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
                 idempotency_key=form.cleaned_data["key"],
                 mode=RechargeMode(mode) if mode else None,
                 unproven_tokens_max=_unproven_tokens_max(request, form.cleaned_data["code"]),
@@ -228,7 +229,7 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
             return services.reverse_batch(
                 batch_id=batch.pk,
                 order=form.order(),
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
                 idempotency_key=form.cleaned_data["key"],
                 unproven_tokens_max=_unproven_tokens_max(request, form.cleaned_data["code"]),
             )
@@ -240,7 +241,7 @@ class RechargeBatchAdmin(LedgerModelAdmin[RechargeBatch]):
     def _step(self, request: HttpRequest, object_id: str, service: Any) -> HttpResponse:
         batch = get_object_or_404(RechargeBatch, pk=object_id)
         form = StepForm(request.POST or None)
-        send = partial(service, batch_id=batch.pk, actor_id=_actor_id(request))
+        send = partial(service, batch_id=batch.pk, actor_id=actor_id(request))
         return self._answer(request, form, send, batch=batch)
 
     def _seen(self, request: HttpRequest, batch_id: uuid.UUID | str) -> RechargeBatch:
@@ -298,11 +299,6 @@ TITLES = {
 
 def _batch_url(batch_id: uuid.UUID) -> str:
     return reverse("admin:tokens_rechargebatch_change", args=[batch_id])
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert request.user.pk is not None, "the console lets nobody in without signing in"
-    return int(request.user.pk)
 
 
 def _unproven_tokens_max(request: HttpRequest, code: str) -> int | None:

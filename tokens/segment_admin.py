@@ -14,10 +14,11 @@ from django.utils.translation import ngettext
 from accounts import console_permissions
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import action
 from tokens import services
 from tokens.admin_base import LedgerModelAdmin
-from tokens.decision_pages import refuse, user_id
+from tokens.decision_pages import refuse
 from tokens.draft_forms import SegmentForm
 from tokens.models import UserSegment
 
@@ -66,7 +67,7 @@ class UserSegmentAdmin(LedgerModelAdmin[UserSegment]):
             else:
                 try:
                     services.save_segment(
-                        actor_id=user_id(request),
+                        actor_id=actor_id(request),
                         name=form.cleaned_data["name"],
                         users=form.users(),
                     )
@@ -90,5 +91,5 @@ class UserSegmentAdmin(LedgerModelAdmin[UserSegment]):
     def retire(self, request: HttpRequest, queryset: Any) -> None:
         """Take them out of use."""
         for segment in queryset.filter(is_active=True):
-            services.retire_segment(actor_id=user_id(request), segment_id=segment.pk)
+            services.retire_segment(actor_id=actor_id(request), segment_id=segment.pk)
         self.message_user(request, _("The chosen segments are out of use."))

@@ -19,6 +19,7 @@ from accounts.errors import StepUpRequiredError
 from accounts.types import Scope
 from facefusion_site.common.changelists import IndexedSearchMixin
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import action, display
 from tokens import services, wallet_selectors
 from tokens.admin_base import LedgerModelAdmin, wallet_ids
@@ -77,10 +78,10 @@ class WalletAdmin(IndexedSearchMixin, LedgerModelAdmin[Wallet]):
             data = form.cleaned_data
             order = AdjustmentOrder(wallet.owner.user_ref, data["amount"], data["reason"])
             if data["dry_run"]:
-                return services.preview_adjustment(order=order, actor_id=_actor_id(request))
+                return services.preview_adjustment(order=order, actor_id=actor_id(request))
             _prove(request, form, is_needed=True)
             return services.adjust_wallet(
-                order=order, actor_id=_actor_id(request), idempotency_key=data["key"]
+                order=order, actor_id=actor_id(request), idempotency_key=data["key"]
             )
 
         return self._answer(request, object_id, form, send, title=_("Correct the wallet"))
@@ -107,7 +108,7 @@ class WalletAdmin(IndexedSearchMixin, LedgerModelAdmin[Wallet]):
             return services.close_wallet(
                 user_ref=wallet.owner.user_ref,
                 reason=form.cleaned_data["reason"],
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
                 writes_off=writes_off,
                 unproven_tokens_max=_prove(request, form, is_needed=writes_off),
             )
@@ -128,7 +129,7 @@ class WalletAdmin(IndexedSearchMixin, LedgerModelAdmin[Wallet]):
             return service(
                 user_ref=wallet.owner.user_ref,
                 reason=form.cleaned_data["reason"],
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
                 unproven_tokens_max=_prove(request, form, is_needed=False),
             )
 
@@ -218,8 +219,3 @@ def _prove(request: HttpRequest, form: WalletStepForm, *, is_needed: bool) -> in
     if is_needed:
         raise StepUpRequiredError(_("Prove your second factor to go on."))
     return int(settings.RECHARGE_STEP_UP_TOKENS)
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert isinstance(request.user.pk, int), "the console lets nobody in without signing in"
-    return request.user.pk

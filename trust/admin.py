@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.console_permissions import may, require
 from accounts.types import Scope
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.unfold import ModelAdmin, action, display
 from trust import services
 from trust.forms import RejectForm, UpholdForm
@@ -127,7 +128,7 @@ class TakedownAdmin(EvidenceAdmin[Takedown]):
         def send() -> None:
             services.uphold(
                 takedown_id=row.pk,
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
                 sha256s=form.cleaned_data["sha256s"].split(),
                 note=form.cleaned_data["note"],
             )
@@ -143,7 +144,7 @@ class TakedownAdmin(EvidenceAdmin[Takedown]):
         def send() -> None:
             services.reject(
                 takedown_id=row.pk,
-                actor_id=_actor_id(request),
+                actor_id=actor_id(request),
                 note=form.cleaned_data["note"],
             )
 
@@ -223,8 +224,3 @@ class ErasureReceiptAdmin(EvidenceAdmin[ErasureReceipt]):
 def _breakable(text: str) -> str:
     """A long text without spaces that may be broken anywhere, as HTML."""
     return format_html_join("", "{}<wbr>", ((letter,) for letter in text)) if text else "—"
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert isinstance(request.user.pk, int), "the console lets nobody in without signing in"
-    return request.user.pk

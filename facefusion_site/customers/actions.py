@@ -18,6 +18,7 @@ from accounts import freeze_selectors, services, step_up, webhook_selectors
 from accounts.errors import FreezeNotFoundError
 from accounts.freeze_types import AppealState, FreezeKind
 from facefusion_site.common.errors import DomainError
+from facefusion_site.common.service_admin import actor_id
 from facefusion_site.common.trail import record_row, state_of
 from facefusion_site.customers.forms import (
     AppealForm,
@@ -49,7 +50,7 @@ def freeze(request: HttpRequest, user_ref: str) -> HttpResponse:
             user_id=user.pk,
             kind=FreezeKind(form.cleaned_data["kind"]),
             grounds=form.grounds(),
-            actor_id=_actor_id(request),
+            actor_id=actor_id(request),
             expires_at=form.until(),
         )
 
@@ -65,7 +66,7 @@ def lift(request: HttpRequest, user_ref: str, freeze_id: uuid.UUID) -> HttpRespo
 
     def act() -> None:
         services.lift_freeze(
-            freeze_id=freeze_id, reason=form.cleaned_data["reason"], actor_id=_actor_id(request)
+            freeze_id=freeze_id, reason=form.cleaned_data["reason"], actor_id=actor_id(request)
         )
 
     return _form_page(request, user, form, act, title=_("Lift the freeze"), freeze=row)
@@ -83,7 +84,7 @@ def appeal(request: HttpRequest, user_ref: str, freeze_id: uuid.UUID) -> HttpRes
             freeze_id=freeze_id,
             state=AppealState(form.cleaned_data["state"]),
             reason=form.cleaned_data["reason"],
-            actor_id=_actor_id(request),
+            actor_id=actor_id(request),
         )
 
     return _form_page(request, user, form, act, title=_("Note an appeal"), freeze=row)
@@ -98,7 +99,7 @@ def reset_factor(request: HttpRequest, user_ref: str) -> HttpResponse:
     def act() -> None:
         _prove(request, form)
         services.reset_second_factor(
-            user_id=user.pk, reason=form.cleaned_data["reason"], actor_id=_actor_id(request)
+            user_id=user.pk, reason=form.cleaned_data["reason"], actor_id=actor_id(request)
         )
 
     return _form_page(request, user, form, act, title=_("Reset the second factor"))
@@ -124,7 +125,7 @@ def refund(request: HttpRequest, user_ref: str, job_id: uuid.UUID) -> HttpRespon
             job_id=job_id,
             amount=form.cleaned_data["amount"],
             reason=form.cleaned_data["reason"],
-            actor_id=_actor_id(request),
+            actor_id=actor_id(request),
         )
 
     return _form_page(
@@ -143,7 +144,7 @@ def note(request: HttpRequest, user_ref: str) -> HttpResponse:
         )
     else:
         services.write_note(
-            user_id=user.pk, author_id=_actor_id(request), text=form.cleaned_data["text"]
+            user_id=user.pk, author_id=actor_id(request), text=form.cleaned_data["text"]
         )
         messages.success(request, _("The note is kept."))
     return HttpResponseRedirect(reverse("admin:customer", args=[user.user_ref]))
@@ -158,7 +159,7 @@ def replay(request: HttpRequest, user_ref: str, delivery_id: uuid.UUID) -> HttpR
         before = state_of(row)
         services.replay_delivery(user_id=user.pk, delivery_id=delivery_id)
         row = webhook_selectors.delivery(user_id=user.pk, delivery_id=delivery_id).delivery
-        record_row(actor_id=_actor_id(request), row=row, before=before, after=state_of(row))
+        record_row(actor_id=actor_id(request), row=row, before=before, after=state_of(row))
     except DomainError as error:
         messages.error(request, f"{error} {error.next_step}")
     else:
@@ -221,8 +222,3 @@ def _prove(request: HttpRequest, form: ReasonForm) -> None:
 
 def _is_proven(request: HttpRequest) -> bool:
     return step_up.session_proven_at(request) is not None
-
-
-def _actor_id(request: HttpRequest) -> int:
-    assert isinstance(request.user.pk, int), "the console lets nobody in without signing in"
-    return request.user.pk

@@ -319,8 +319,7 @@ class RechargeLine(models.Model):
             _("The tokens were spent, are held for a job or have expired"),
         )
 
-    # The unique index on (batch, row_no) serves every read by batch; foreign keys of the hot
-    # tables are not checked row by row: see migration 0003_recharge_resource.
+    # The unique index on (batch, row_no) serves it; why unchecked: see 0003_recharge_resource.
     batch = models.ForeignKey(
         RechargeBatch,
         verbose_name=_("batch"),

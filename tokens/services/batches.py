@@ -39,8 +39,7 @@ Source = RechargeBatch.Source
 Status = RechargeBatch.Status
 RUNNING = frozenset({Status.QUEUED, Status.APPLYING})
 RETRYABLE = frozenset({Status.PARTIALLY_APPLIED, Status.FAILED, Status.STOPPED})
-# Other rows are wrong in themselves and need whoever sent them: sent again as they are they would
-# fail again or, as a user's second row, be granted beside the first.
+# Others are wrong in themselves: sent again, they would fail, or grant a user's second row.
 MENDED_BY_TIME = frozenset(
     {
         Outcome.ROLLED_BACK,

@@ -33,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        """Test the rule, keep the report, print it."""
         until = options["until"] or timezone.now()
         history = dt.timedelta(days=settings.RISK_HISTORY_DAYS)
         try:

@@ -34,6 +34,7 @@ class Command(MoneyCommand):
         )
 
     def report(self, options: Mapping[str, Any]) -> Report:
+        """Expire, or only count, what is overdue."""
         now = timezone.now()
         overdue = services.overdue_lots(now=now)
         count = overdue

@@ -30,6 +30,7 @@ class Command(GrantCommand):
         )
 
     def runs(self, options: Mapping[str, Any]) -> Sequence[RuleRun]:
+        """One run for each plan that is granted by period."""
         now = timezone.now()
         day = services.checked_day(now, options["date"])
         plans = plan_selectors.cycle_plans(day=day)

@@ -26,6 +26,7 @@ class Command(MoneyCommand):
     dry_run_help = "grant nothing; say who would get what"
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
         super().add_arguments(parser)
         parser.add_argument(
             "--date",

@@ -29,6 +29,7 @@ class Command(MoneyCommand):
     dry_run_help = "count the rows, write nothing"
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
         super().add_arguments(parser)
         today = timezone.now().date()
         parser.add_argument("name", choices=exports.NAMES)
@@ -54,6 +55,7 @@ class Command(MoneyCommand):
         )
 
     def report(self, options: Mapping[str, Any]) -> Report | None:
+        """Write the files and say what is in them."""
         request = self._request(options)
         summary: dict[str, Any] = {
             "export": request.name,

@@ -35,6 +35,7 @@ class Command(MoneyCommand):
         )
 
     def report(self, options: Mapping[str, Any]) -> Report:
+        """Check the books and list what is wrong."""
         statements = {str(path): _read(path) for path in options["statement"]}
         progress = self.progress(total=len(audit.NAMES))
         proof = proofs.verify_ledger(progress=progress.step)

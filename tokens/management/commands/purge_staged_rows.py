@@ -20,6 +20,7 @@ class Command(MoneyCommand):
     dry_run_help = "purge nothing; count what is due"
 
     def report(self, options: Mapping[str, Any]) -> Report:
+        """Delete, or only count, what nobody needs any more."""
         due = housekeeping.staged_rows_due()
         count = due
         if not options["dry_run"]:

@@ -21,6 +21,7 @@ class Command(MoneyCommand):
     dry_run_help = "write nothing; verify and list the due days"
 
     def report(self, options: Mapping[str, Any]) -> Report:
+        """Reconcile and list the breaks."""
         due = [day.isoformat() for day in reconciliation.due_days()]
         progress = self.progress(total=len(audit.NAMES) + len(due) + 2)
         if options["dry_run"]:

@@ -30,6 +30,7 @@ class Command(MoneyCommand):
         )
 
     def report(self, options: Mapping[str, Any]) -> Report:
+        """Seal what is due and say up to where."""
         if options["dry_run"]:
             waiting = {"unsealed_transfers": proofs.count_unsealed()}
             text = _("%(unsealed_transfers)d transfers wait for a seal.")

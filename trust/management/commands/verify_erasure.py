@@ -20,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="the receipt, as the API gave it")
 
     def handle(self, *, file: Path, **_options: Any) -> None:
+        """Check the receipt and say what it proves."""
         try:
             receipt = json.loads(file.read_text(encoding="utf-8"))
             document, signature = receipt["document"], receipt["signature"]
